@@ -1,0 +1,64 @@
+"""What "auto" means: every rule that turns a length of data into a setting."""
+
+from warnings import warn
+
+import numpy as np
+
+from skmemto._series import SeriesBounds
+
+# Half the papers' window as soon as there are so many rows for each of its steps to
+# learn from, and less below.
+_WINDOW = 50
+_ROWS_PER_WINDOW_STEP = 20
+_WINDOWS_PER_EPOCH = 1024
+_WINDOWS_PER_SCORED_ROW = 2
+_SMOOTHINGS_PER_WINDOW = 4
+
+
+def window_size(requested: int | str, series: SeriesBounds) -> int:
+    """Return the window size for series that are to be learned from."""
+    lengths = series[:, 1] - series[:, 0]
+    longest = int(lengths.max())
+    if requested == "auto":
+        enough = max(1, int(lengths.sum()) // _ROWS_PER_WINDOW_STEP)
+        return min(_WINDOW, enough, longest)
+    if requested > longest:
+        warn(
+            f"window_size ({requested}) is greater than the length of the longest "
+            f"series ({longest}). window_size will be set to {longest}.",
+            stacklevel=5,  # the caller of fit
+        )
+    return min(requested, longest)
+
+
+def training_stride(
+    requested: int | str, series: SeriesBounds, window_size: int
+) -> int:
+    """Return the stride of the training windows.
+
+    "auto" makes about the same number of windows of short and long histories, as
+    long as windows overlap: the number of steps of training, not of epochs, is what
+    decides how well a network learns to copy its input.
+    """
+    if requested != "auto":
+        return requested
+    n_samples = int((series[:, 1] - series[:, 0]).sum())
+    return int(np.clip(n_samples // _WINDOWS_PER_EPOCH, 1, window_size))
+
+
+def score_stride(requested: int | str, criterion: str, window_size: int) -> int:
+    """Return the stride of the windows that score; the paper's do not overlap."""
+    if requested != "auto":
+        return min(requested, window_size)  # no row is left out
+    if criterion == "softmax":
+        return window_size
+    return max(1, window_size // _WINDOWS_PER_SCORED_ROW)
+
+
+def smoothing(requested: int | str, criterion: str, window_size: int) -> int:
+    """Return the length of the moving average; the paper's scores have none."""
+    if requested != "auto":
+        return requested
+    if criterion != "calibrated":
+        return 1
+    return max(1, window_size // _SMOOTHINGS_PER_WINDOW)

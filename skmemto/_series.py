@@ -1,0 +1,57 @@
+"""Groups of rows -> series, and checks on them.
+
+A table of samples holds one or several series (a machine, a channel, a
+recording). Everywhere in the package they are an int64 array ``series`` of
+shape (n_series, 2) whose rows are the half-open row ranges ``[start, stop)``.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import column_or_1d
+
+SeriesBounds = NDArray[np.int64]
+
+
+def split_series(groups: ArrayLike | None, n_samples: int) -> SeriesBounds:
+    """Return the row range of each series; one series when `groups` is None."""
+    if groups is None:
+        return np.array([[0, n_samples]], dtype=np.int64)
+    groups = column_or_1d(groups)
+    if groups.shape[0] != n_samples:
+        raise ValueError(
+            "groups must have one entry for each row of X, that is "
+            f"{n_samples}. Got {groups.shape[0]} instead."
+        )
+    borders = np.flatnonzero(groups[1:] != groups[:-1]) + 1
+    starts = np.concatenate([[0], borders])
+    names, n_runs = np.unique(groups[starts], return_counts=True)
+    if (n_runs > 1).any():
+        raise ValueError(
+            "The rows of a group must be contiguous, since they are one series in "
+            f"time order. Group {names[n_runs > 1][0]} comes in "
+            f"{n_runs.max()} separate runs; sort the rows by group, keeping the "
+            "time order within each."
+        )
+    return np.column_stack([starts, np.append(borders, n_samples)]).astype(np.int64)
+
+
+def hold_out_tails(
+    series: SeriesBounds, fraction: float
+) -> tuple[SeriesBounds, SeriesBounds]:
+    """Cut the last `fraction` of each series off: (kept, held out).
+
+    Each held-out part is one contiguous block at the end of its series, so that
+    it shares no time step with any window of the part that is kept. A part without
+    rows is left out.
+    """
+    lengths = series[:, 1] - series[:, 0]
+    cuts = series[:, 1] - np.ceil(fraction * lengths).astype(np.int64)
+    kept = np.column_stack([series[:, 0], cuts])
+    held_out = np.column_stack([cuts, series[:, 1]])
+    kept, held_out = kept[cuts > series[:, 0]], held_out[cuts < series[:, 1]]
+    if len(kept) == 0:
+        raise ValueError(
+            f"validation_fraction={fraction} of series of at most {lengths.max()} rows "
+            "leaves nothing to train on. Lower it, or give longer series."
+        )
+    return kept, held_out

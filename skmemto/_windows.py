@@ -1,0 +1,105 @@
+"""Series -> windows, and windows -> series.
+
+Windows are named by the row of their first step. They are copied out of the
+data one batch at a time, so that no array of n_windows x window_size x
+n_features ever exists.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmemto._series import SeriesBounds
+
+
+class WindowBlock(NamedTuple):
+    """Windows of one length, in time order."""
+
+    length: int
+    starts: NDArray[np.int64]
+
+
+def window_blocks(
+    series: SeriesBounds, window_size: int, stride: int
+) -> list[WindowBlock]:
+    """Cover each series with windows, `stride` rows apart.
+
+    The last window of a series is anchored to its end, so every row is in some
+    window. A series shorter than `window_size` is one window of its own length;
+    windows of each length form a block of their own.
+    """
+    lengths = np.minimum(series[:, 1] - series[:, 0], window_size)
+    return [
+        WindowBlock(
+            int(length),
+            np.concatenate(
+                [
+                    _starts(start, stop - length, stride)
+                    for start, stop in series[lengths == length]
+                ]
+            ),
+        )
+        for length in np.unique(lengths)[::-1]
+    ]
+
+
+def _starts(first: int, last: int, stride: int) -> NDArray[np.int64]:
+    """Space starts from `first` to `last`, `last` itself always among them."""
+    starts = np.arange(first, last + 1, stride)
+    return starts if starts[-1] == last else np.append(starts, last)
+
+
+def take_windows(X: NDArray, starts: NDArray[np.int64], length: int) -> NDArray:
+    """Copy windows out of the data: (n_starts, length, n_features)."""
+    return X[starts[:, np.newaxis] + np.arange(length)]
+
+
+def merge_overlaps(
+    batches: Iterable[tuple[NDArray[np.int64], NDArray]],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Average what overlapping windows say of each row.
+
+    Parameters
+    ----------
+    batches : iterable of (starts, values)
+        Window starts (B,), ascending within and across batches, and what the
+        windows say of each of their steps, (B, L, C).
+
+    Yields
+    ------
+    rows : ndarray of shape (n,)
+        Rows that no later window touches, ascending.
+    means : ndarray of shape (n, C)
+        Their values, averaged over the windows that hold the row.
+    """
+    first = 0  # the row of total[0]
+    total, count = None, None
+    for starts, values in batches:
+        length, n_columns = values.shape[1:]
+        if total is None:
+            total, count = np.zeros((0, n_columns)), np.zeros(0, dtype=np.int64)
+        done = starts[0] - first
+        yield from _row_means(first, total[:done], count[:done])
+        total, count = total[done:], count[done:]
+        first = starts[0]
+
+        n_rows = starts[-1] + length - first
+        steps = (starts[:, np.newaxis] - first + np.arange(length)).ravel()
+        total = np.pad(total, ((0, n_rows - len(total)), (0, 0)))
+        np.add.at(total, steps, values.reshape(-1, n_columns))
+        count = np.pad(count, (0, n_rows - len(count)))
+        count += np.bincount(steps, minlength=n_rows)
+    if total is not None:
+        yield from _row_means(first, total, count)
+
+
+def _row_means(
+    first: int, total: NDArray[np.float64], count: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    # Rows between two windows that belong to a series of another block have no
+    # window here.
+    covered = np.flatnonzero(count)
+    if covered.size:
+        yield first + covered, total[covered] / count[covered, np.newaxis]

@@ -1,0 +1,41 @@
+"""Groups -> series."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skmemto._series import hold_out_tails, split_series
+
+
+def test_one_series_without_groups():
+    assert_array_equal(split_series(None, 7), [[0, 7]])
+
+
+@pytest.mark.parametrize(
+    "groups", [[2, 2, 1, 1, 1, 5], list("bbaaac"), [True, True, False, False, False, 3]]
+)
+def test_one_series_for_each_run(groups):
+    assert_array_equal(split_series(groups, 6), [[0, 2], [2, 5], [5, 6]])
+
+
+def test_a_group_in_two_runs():
+    with pytest.raises(ValueError, match="Group b comes in 2 separate runs; sort"):
+        split_series(list("abcb"), 4)
+
+
+def test_hold_out_tails():
+    series = np.array([[0, 10], [10, 30], [30, 31]])
+    kept, held_out = hold_out_tails(series, 0.25)
+    assert_array_equal(kept, [[0, 7], [10, 25]])  # a lone row is held out
+    assert_array_equal(held_out, [[7, 10], [25, 30], [30, 31]])
+
+
+def test_hold_out_nothing():
+    kept, held_out = hold_out_tails(np.array([[0, 10]]), 0)
+    assert_array_equal(kept, [[0, 10]])
+    assert held_out.shape == (0, 2)
+
+
+def test_hold_out_too_much():
+    with pytest.raises(ValueError, match=r"=0\.5 of series of at most 1 rows"):
+        hold_out_tails(np.array([[0, 1], [1, 2]]), 0.5)
