@@ -1,0 +1,146 @@
+"""Embedding and Transformer encoder layers that the networks share.
+
+Shapes: B windows, L steps, F features, D = d_model, H heads.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+def build_empty(make: Callable[[], NetworkT]) -> NetworkT:
+    """Make a network whose parameters hold nothing yet.
+
+    Torch layers fill their parameters from the global random state when they are
+    made. Made on the "meta" device they leave it alone; the caller fills them
+    with `initialize` or `load_state_dict`.
+    """
+    with torch.device("meta"):
+        network = make()
+    return network.to_empty(device="cpu")
+
+
+def initialize(network: nn.Module, generator: torch.Generator) -> None:
+    """Fill all parameters: Glorot weights, zero biases, unit norms."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.LayerNorm):
+            layer.reset_parameters()
+
+
+def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
+    """Inverted dropout that draws from its own generator; none without one."""
+    if p == 0.0 or generator is None:
+        return x
+    kept = torch.empty_like(x).bernoulli_(1.0 - p, generator=generator)
+    return x * kept / (1.0 - p)
+
+
+def add_noise(x: Tensor, std: float, generator: torch.Generator | None) -> Tensor:
+    """Add Gaussian noise drawn from its own generator; none without one."""
+    if std == 0.0 or generator is None:
+        return x
+    return x + std * torch.empty_like(x).normal_(generator=generator)
+
+
+def sinusoidal_positions(length: int, d_model: int, device: torch.device) -> Tensor:
+    """Position code of Vaswani et al. (2017), section 3.5: (L, D)."""
+    steps = torch.arange(length, dtype=torch.float32, device=device)
+    even = torch.arange(0, d_model, 2, dtype=torch.float32, device=device)
+    angles = torch.outer(steps, torch.exp(even * (-math.log(10000.0) / d_model)))
+    code = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (L, D/2, 2)
+    return code.flatten(1)[:, :d_model]
+
+
+class TokenEmbedding(nn.Module):
+    """Circular convolution over three steps, without bias, plus position code.
+
+    Written as a linear layer on three shifted copies, which is the same map and
+    faster on a CPU.
+    """
+
+    def __init__(self, n_features: int, d_model: int):
+        super().__init__()
+        self.projection = nn.Linear(3 * n_features, d_model, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed windows (B, L, F) as tokens (B, L, D)."""
+        neighbours = [x.roll(1, dims=1), x, x.roll(-1, dims=1)]
+        tokens = self.projection(torch.cat(neighbours, dim=-1))
+        return tokens + sinusoidal_positions(*tokens.shape[1:], device=x.device)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head scaled dot-product self-attention over the steps of a window."""
+
+    def __init__(self, d_model: int, n_heads: int):
+        super().__init__()
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, L, D) to tokens (B, L, D)."""
+        heads = self.qkv(x).unflatten(-1, (3, self.n_heads, -1))  # (B, L, 3, H, D/H)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # each (B, H, L, D/H)
+        mixed = functional.scaled_dot_product_attention(q, k, v)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class EncoderLayer(nn.Module):
+    """Attention and feed-forward, each with a residual and a norm after it."""
+
+    def __init__(
+        self, d_model: int, n_heads: int, dim_feedforward: int, dropout: float
+    ):
+        super().__init__()
+        self.attention = SelfAttention(d_model, n_heads)
+        self.norm1 = nn.LayerNorm(d_model)
+        self.linear1 = nn.Linear(d_model, dim_feedforward)
+        self.linear2 = nn.Linear(dim_feedforward, d_model)
+        self.norm2 = nn.LayerNorm(d_model)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Map tokens (B, L, D) to tokens (B, L, D)."""
+        x = self.norm1(x + dropout(self.attention(x), self.dropout, generator))
+        hidden = functional.gelu(self.linear1(x))  # (B, L, dim_feedforward)
+        return self.norm2(x + dropout(self.linear2(hidden), self.dropout, generator))
+
+
+class Encoder(nn.Module):
+    """Embedding, a stack of encoder layers, and a last norm."""
+
+    def __init__(
+        self,
+        n_features: int,
+        d_model: int,
+        n_heads: int,
+        n_layers: int,
+        dim_feedforward: int,
+        dropout: float,
+    ):
+        super().__init__()
+        self.embedding = TokenEmbedding(n_features, d_model)
+        self.layers = nn.ModuleList(
+            EncoderLayer(d_model, n_heads, dim_feedforward, dropout)
+            for _ in range(n_layers)
+        )
+        self.norm = nn.LayerNorm(d_model)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Encode windows (B, L, F) as queries (B, L, D)."""
+        x = dropout(self.embedding(x), self.dropout, generator)
+        for layer in self.layers:
+            x = layer(x, generator)
+        return self.norm(x)

@@ -1,0 +1,63 @@
+"""The gated memory of MEMTO (arXiv 2312.02530, section 3.2.1).
+
+Shapes: T tokens (all steps of all windows of a batch), M items, D = d_model.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class GatedMemory(nn.Module):
+    """Items that hold prototypes of normal queries, with a learned update gate.
+
+    The items are a buffer: saved with the weights, never touched by the
+    optimiser, changed by `update` and `set_items` only.
+    """
+
+    def __init__(self, n_items: int, d_model: int, temperature: float):
+        super().__init__()
+        self.register_buffer("items", torch.empty(n_items, d_model))
+        self.gate_item = nn.Linear(d_model, d_model, bias=False)  # U of eq. 3
+        self.gate_content = nn.Linear(d_model, d_model, bias=False)  # W of eq. 3
+        self.temperature = temperature
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Set the items to random unit vectors."""
+        self.set_items(
+            functional.normalize(torch.randn(self.items.shape, generator=generator))
+        )
+
+    def set_items(self, items: Tensor) -> None:
+        """Replace the items (M, D)."""
+        self.items = items.detach()
+
+    def update(self, queries: Tensor) -> Tensor:
+        """Move the items towards the queries (T, D), eq. 1-3; return them (M, D).
+
+        What is returned carries the gradient of the gate, so that `read` in the
+        same step trains U and W; what is kept for the next step does not.
+        """
+        queries = queries.detach()
+        attention = (self.items @ queries.T / self.temperature).softmax(dim=1)  # (M, T)
+        content = attention @ queries  # (M, D)
+        gate = torch.sigmoid(self.gate_item(self.items) + self.gate_content(content))
+        items = (1 - gate) * self.items + gate * content
+        self.set_items(items)
+        return items
+
+    def read(self, queries: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Retrieve items for the queries (..., D), eq. 4-5.
+
+        Returns the attention over the items (..., M) and the retrieved (..., D).
+        """
+        attention = (queries @ items.T / self.temperature).softmax(dim=-1)
+        return attention, attention @ items
+
+    def distance(self, queries: Tensor) -> Tensor:
+        """Squared distance of the queries (..., D) to the nearest item, eq. 9."""
+        # |q - m|^2 less |q|^2 finds the nearest without a tensor (..., M, D); the
+        # distance itself is then taken from the difference, which cannot cancel.
+        scores = self.items.square().sum(dim=-1) - 2 * queries @ self.items.T
+        nearest = self.items[scores.argmin(dim=-1)]  # (..., D)
+        return (queries - nearest).square().sum(dim=-1)

@@ -1,0 +1,84 @@
+"""The network of MEMTO (Song et al., NeurIPS 2023, arXiv 2312.02530).
+
+Shapes: B windows, L steps, F features, D = d_model, M memory items.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skmemto._nn.layers import Encoder, add_noise, initialize
+from skmemto._nn.memory import GatedMemory
+
+
+@dataclass(frozen=True)
+class MEMTOConfig:
+    """The sizes of a network; all that is needed to make it anew."""
+
+    n_features: int
+    n_memory_items: int
+    d_model: int
+    n_heads: int
+    n_layers: int
+    dim_feedforward: int
+    dropout: float
+    noise: float
+    temperature: float
+    entropy_weight: float
+
+
+class MEMTONetwork(nn.Module):
+    """Transformer encoder, gated memory, and a decoder that is weak on purpose."""
+
+    config_class = MEMTOConfig
+
+    def __init__(self, config: MEMTOConfig):
+        super().__init__()
+        c = self.config = config
+        self.encoder = Encoder(
+            c.n_features, c.d_model, c.n_heads, c.n_layers, c.dim_feedforward, c.dropout
+        )
+        self.memory = GatedMemory(c.n_memory_items, c.d_model, c.temperature)
+        self.decoder = nn.Sequential(
+            nn.Linear(2 * c.d_model, c.d_model),
+            nn.GELU(),
+            nn.Linear(c.d_model, c.n_features),
+        )
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Fill weights and memory from `generator`."""
+        initialize(self, generator)
+        self.memory.initialize(generator)
+
+    def loss(self, windows: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Reconstruction error plus weighted entropy of the reading, eq. 6-8.
+
+        In training mode the memory is updated on the way, and the encoder sees the
+        windows with noise while the target stays clean: it cannot copy its input,
+        as it otherwise learns to do from long training (not in the paper).
+        """
+        noisy = add_noise(windows, self.config.noise, generator)
+        queries = self.encoder(noisy, generator)  # (B, L, D)
+        items = self.memory.items
+        if self.training:
+            items = self.memory.update(queries.flatten(0, 1))
+        attention, retrieved = self.memory.read(queries, items)  # (B, L, M), (B, L, D)
+        reconstruction = self.decoder(torch.cat([queries, retrieved], dim=-1))
+        # The epsilon stands inside the logarithm: the gradient of a * log(a) at
+        # 0 is NaN.
+        entropy = -(attention * torch.log(attention + 1e-12)).sum(dim=-1)
+        error = functional.mse_loss(reconstruction, windows)
+        return error + self.config.entropy_weight * entropy.mean()
+
+    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstruct windows (B, L, F); changes nothing.
+
+        Returns the reconstruction (B, L, F) and the latent deviation (B, L), the
+        squared distance of each query to the memory item nearest to it (eq. 9).
+        """
+        queries = self.encoder(windows)
+        _, retrieved = self.memory.read(queries, self.memory.items)
+        reconstruction = self.decoder(torch.cat([queries, retrieved], dim=-1))
+        return reconstruction, self.memory.distance(queries)

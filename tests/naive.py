@@ -1,0 +1,314 @@
+"""MEMTO as its paper writes it (arXiv 2312.02530): loops, one number at a time.
+
+Slow and obvious on purpose, NumPy only, always in float64: the tests hold the
+package against it. Weights are arrays by name, `weights_of` reads them from a torch
+module and `part` takes those of one layer.
+
+L steps of a window, F features, D = d_model, M memory items, T tokens.
+"""
+
+import math
+
+import numpy as np
+
+
+def weights_of(module):
+    """Copy what a module learned, as float64 arrays by name."""
+    return {
+        name: tensor.detach().cpu().numpy().astype(np.float64)
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def part(weights, prefix):
+    """Take the weights of one layer, by their names within it."""
+    return {
+        name.removeprefix(prefix + "."): array
+        for name, array in weights.items()
+        if name.startswith(prefix + ".")
+    }
+
+
+def softmax(logits):
+    largest = max(logits)
+    powers = [math.exp(value - largest) for value in logits]
+    return np.array([power / sum(powers) for power in powers])
+
+
+def linear(x, weight, bias=None):
+    """Map one vector."""
+    return np.array(
+        [
+            sum(weight[i, j] * x[j] for j in range(len(x)))
+            + (0.0 if bias is None else bias[i])
+            for i in range(len(weight))
+        ]
+    )
+
+
+def gelu(x):
+    """Exact GELU of one vector: x times the normal distribution function."""
+    return np.array([v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x])
+
+
+def layer_norm(x, weight, bias):
+    """Normalise one vector (Ba et al. 2016, eq. 4)."""
+    mean = sum(x) / len(x)
+    variance = sum((v - mean) ** 2 for v in x) / len(x)
+    return weight * (x - mean) / math.sqrt(variance + 1e-5) + bias
+
+
+def conv_kernel(projection):
+    """Turn a map (D, 3 F) of [step before, step, step after] into (D, F, 3)."""
+    n_features = projection.shape[1] // 3
+    kernel = np.empty((len(projection), n_features, 3))
+    for k in range(3):
+        for f in range(n_features):
+            kernel[:, f, k] = projection[:, k * n_features + f]
+    return kernel
+
+
+def token_embedding(x, kernel):
+    """Circular convolution over three steps: (L, F), (D, F, 3) -> (L, D)."""
+    n_steps, n_features = x.shape
+    tokens = np.zeros((n_steps, len(kernel)))
+    for t in range(n_steps):
+        for d in range(len(kernel)):
+            for f in range(n_features):
+                for k in range(3):
+                    tokens[t, d] += kernel[d, f, k] * x[(t + k - 1) % n_steps, f]
+    return tokens
+
+
+def positions(n_steps, d_model):
+    """Position code of Vaswani et al. (2017), section 3.5: (L, D)."""
+    code = np.zeros((n_steps, d_model))
+    for t in range(n_steps):
+        for d in range(d_model):
+            angle = t / 10000 ** ((d - d % 2) / d_model)
+            code[t, d] = math.cos(angle) if d % 2 else math.sin(angle)
+    return code
+
+
+def self_attention(x, weights, n_heads):
+    """Attend within one window (Vaswani et al. 2017, section 3.2): (L, D)."""
+    n_steps, d_model = x.shape
+    size = d_model // n_heads
+    mapped = np.array(
+        [linear(v, weights["qkv.weight"], weights["qkv.bias"]) for v in x]
+    )
+    queries, keys, values = np.split(mapped, 3, axis=1)
+    mixed = np.zeros((n_steps, d_model))
+    for head in range(n_heads):
+        mine = slice(head * size, (head + 1) * size)
+        for t in range(n_steps):
+            logits = [
+                sum(queries[t, mine] * keys[s, mine]) / math.sqrt(size)
+                for s in range(n_steps)
+            ]
+            for s, weight in enumerate(softmax(logits)):
+                mixed[t, mine] += weight * values[s, mine]
+    return np.array(
+        [linear(v, weights["out.weight"], weights["out.bias"]) for v in mixed]
+    )
+
+
+def encoder_layer(x, weights, n_heads):
+    """Attention and feed-forward, each added to its input, then the norm."""
+    attended = self_attention(x, part(weights, "attention"), n_heads)
+    outputs = []
+    for token, mixed in zip(x, attended, strict=True):
+        middle = layer_norm(
+            token + mixed, weights["norm1.weight"], weights["norm1.bias"]
+        )
+        hidden = gelu(
+            linear(middle, weights["linear1.weight"], weights["linear1.bias"])
+        )
+        fed = linear(hidden, weights["linear2.weight"], weights["linear2.bias"])
+        outputs.append(
+            layer_norm(middle + fed, weights["norm2.weight"], weights["norm2.bias"])
+        )
+    return np.array(outputs)
+
+
+def encoder(x, weights, n_heads):
+    """Encode one window (L, F) as queries (L, D)."""
+    kernel = conv_kernel(weights["embedding.projection.weight"])
+    x = token_embedding(x, kernel) + positions(len(x), len(kernel))
+    n_layers = len({name.split(".")[1] for name in weights if "layers." in name})
+    for i in range(n_layers):
+        x = encoder_layer(x, part(weights, f"layers.{i}"), n_heads)
+    return np.array(
+        [layer_norm(v, weights["norm.weight"], weights["norm.bias"]) for v in x]
+    )
+
+
+def memory_content(items, queries, temperature):
+    """What each item would become without its gate: (M, D), (T, D) -> (M, D)."""
+    content = np.zeros(items.shape)
+    for i, item in enumerate(items):
+        # Eq. 1: attention of one item over all tokens.
+        attention = softmax([sum(item * query) / temperature for query in queries])
+        for weight, query in zip(attention, queries, strict=True):
+            content[i] += weight * query
+    return content
+
+
+def memory_update(items, queries, gate_item, gate_content, temperature):
+    """Move the items (M, D) towards the queries (T, D)."""
+    content = memory_content(items, queries, temperature)
+    updated = np.zeros(items.shape)
+    for i, item in enumerate(items):
+        # Eq. 2: gate psi = sigmoid(U m + W a), one for each coordinate.
+        logits = linear(item, gate_item) + linear(content[i], gate_content)
+        gate = np.array([1 / (1 + math.exp(-v)) for v in logits])
+        # Eq. 3.
+        updated[i] = (1 - gate) * item + gate * content[i]
+    return updated
+
+
+def memory_read(queries, items, temperature):
+    """Attention (T, M) over the items and the retrieved (T, D)."""
+    attention = np.zeros((len(queries), len(items)))
+    retrieved = np.zeros(queries.shape)
+    for t, query in enumerate(queries):
+        # Eq. 4.
+        attention[t] = softmax([sum(query * item) / temperature for item in items])
+        # Eq. 5.
+        for weight, item in zip(attention[t], items, strict=True):
+            retrieved[t] += weight * item
+    return attention, retrieved
+
+
+def decoder(x, weights):
+    """Two fully connected layers: one vector (2 D,) -> (F,)."""
+    hidden = gelu(linear(x, weights["0.weight"], weights["0.bias"]))
+    return linear(hidden, weights["2.weight"], weights["2.bias"])
+
+
+def entropy(attention):
+    """Entropy of one row of attention, where 0 log 0 is 0."""
+    return -sum(w * math.log(w) for w in attention if w > 0)
+
+
+def loss(windows, reconstruction, attention, entropy_weight):
+    """Reconstruction error plus weighted entropy; the paper sums, we average."""
+    # Eq. 6: over all entries.
+    errors = [
+        (x - y) ** 2 for x, y in zip(windows.flat, reconstruction.flat, strict=True)
+    ]
+    # Eq. 7: over all tokens.
+    entropies = [entropy(row) for row in attention]
+    # Eq. 8.
+    return sum(errors) / len(errors) + entropy_weight * sum(entropies) / len(entropies)
+
+
+def latent_deviation(queries, items):
+    """Eq. 9: squared distance of each query (T, D) to the item nearest to it."""
+    return np.array(
+        [min(sum((query - item) ** 2) for item in items) for query in queries]
+    )
+
+
+def input_deviation(windows, reconstruction):
+    """Eq. 10, for each feature on its own."""
+    deviation = np.zeros(windows.shape)
+    for index in np.ndindex(windows.shape):
+        deviation[index] = (windows[index] - reconstruction[index]) ** 2
+    return deviation
+
+
+def memto(windows, weights, *, n_heads, temperature, update=False):
+    """Run windows (B, L, F) through the whole network, all steps by name."""
+    queries = [encoder(x, part(weights, "encoder"), n_heads) for x in windows]
+    tokens = np.concatenate(queries)
+    memory = part(weights, "memory")
+    items = memory["items"]
+    if update:
+        items = memory_update(
+            items,
+            tokens,
+            memory["gate_item.weight"],
+            memory["gate_content.weight"],
+            temperature,
+        )
+    attention, retrieved = memory_read(tokens, items, temperature)
+    decoded = [
+        decoder(np.concatenate(both), part(weights, "decoder"))
+        for both in zip(tokens, retrieved, strict=True)
+    ]
+    return {
+        "queries": np.array(queries),
+        "items": items,
+        "attention": attention,
+        "reconstruction": np.reshape(decoded, windows.shape),
+        "latent": latent_deviation(tokens, items).reshape(windows.shape[:2]),
+    }
+
+
+def softmax_weights(latent, window_size, temperature):
+    """Softmax of one series within each window; the last ends with the series."""
+    n_steps = len(latent)
+    length = min(window_size, n_steps)
+    weights = np.full(n_steps, np.nan)
+    for start in range(0, n_steps, length):
+        first = min(start, n_steps - length)
+        inside = softmax([v / temperature for v in latent[first : first + length]])
+        for t in range(start, first + length):
+            weights[t] = inside[t - first]
+    return weights
+
+
+def softmax_criterion(latent, input_deviations, window_size, temperature):
+    """Eq. 11: share of the window's latent deviation times the input deviation."""
+    weights = softmax_weights(latent, window_size, temperature)
+    return np.array(
+        [
+            weight * sum(row) / len(row)
+            for weight, row in zip(weights, input_deviations, strict=True)
+        ]
+    )
+
+
+def calibrated_criterion(input_deviations, error_scale):
+    """Average of each channel's deviation in units of its own scale (ours)."""
+    least = 0.01 * sum(error_scale) / len(error_scale)
+    return np.array(
+        [
+            sum(v / max(s, least) for v, s in zip(row, error_scale, strict=True))
+            / len(row)
+            for row in input_deviations
+        ]
+    )
+
+
+def moving_average(scores, length):
+    """Average over the `length` steps around each; of an even number one more after."""
+    averages = []
+    for t in range(len(scores)):
+        first = t - (length - 1) // 2
+        inside = scores[max(0, first) : first + length]
+        averages.append(sum(inside) / len(inside))
+    return np.array(averages)
+
+
+def windows(series, window_size, stride):
+    """List (start, length) of the windows of all series, those of each in order."""
+    found = []
+    for start, stop in series:
+        length = min(window_size, stop - start)
+        first = start
+        while first + length < stop:
+            found.append((first, length))
+            first += stride
+        found.append((stop - length, length))
+    return found
+
+
+def merge_overlaps(starts, values):
+    """Average of what all windows (B, L, C) say of each row that is in one."""
+    said = {}
+    for start, window in zip(starts, values, strict=True):
+        for step, value in enumerate(window):
+            said.setdefault(start + step, []).append(value)
+    return {row: sum(said[row]) / len(said[row]) for row in sorted(said)}
