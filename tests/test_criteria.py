@@ -1,0 +1,215 @@
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from skmemto._criteria import (
+    CalibratedCriterion,
+    InputDeviation,
+    LatentDeviation,
+    SoftmaxCriterion,
+    make_criterion,
+    moving_average,
+    windowed_softmax,
+)
+
+quick = settings(deadline=None, derandomize=True, max_examples=100)
+lengths = st.integers(1, 12)
+temperatures = st.sampled_from([0.02, 0.1, 1.0, 10.0])
+
+
+def series(low=0.0, high=100.0, max_size=40):
+    numbers = st.floats(low, high, allow_subnormal=False)
+    return arrays(np.float64, st.integers(1, max_size), elements=numbers)
+
+
+def random_deviations(n_steps, n_features, seed=0):
+    rng = np.random.RandomState(seed)
+    return rng.standard_normal((n_steps, n_features)) ** 2, rng.uniform(size=n_steps)
+
+
+@quick
+@given(latent=series(), window_size=lengths, temperature=temperatures)
+def test_windowed_softmax_equals_naive(latent, window_size, temperature):
+    weights = windowed_softmax(latent, window_size, temperature)
+    expected = naive.softmax_weights(latent, window_size, temperature)
+    np.testing.assert_allclose(weights, expected, rtol=1e-10, atol=1e-14)
+
+
+@quick
+@given(latent=series(), window_size=lengths, temperature=temperatures)
+def test_softmax_weights_of_a_window_sum_to_one(latent, window_size, temperature):
+    weights = windowed_softmax(latent, window_size, temperature)
+    length = min(window_size, len(latent))
+    whole = len(latent) - len(latent) % length
+    assert (weights >= 0).all()
+    sums = weights[:whole].reshape(-1, length).sum(axis=1)
+    np.testing.assert_allclose(sums, 1, rtol=1e-12)
+    # The last window, anchored to the end, keeps only what no other has weighed.
+    alone = windowed_softmax(latent[-length:], window_size, temperature)
+    np.testing.assert_allclose(weights[whole:], alone[length - len(latent) + whole :])
+
+
+@pytest.mark.parametrize(("n_steps", "window_size"), [(1, 1), (9, 4), (12, 4), (3, 7)])
+@pytest.mark.parametrize("n_features", [1, 5])
+def test_softmax_criterion_equals_naive(n_steps, window_size, n_features):
+    deviations, latent = random_deviations(n_steps, n_features)
+    criterion = SoftmaxCriterion(window_size, 0.1)
+    scores = criterion.score(criterion.reduce(deviations), latent)
+    expected = naive.softmax_criterion(latent, deviations, window_size, 0.1)
+    np.testing.assert_allclose(scores, expected, rtol=1e-10)
+
+
+def test_softmax_of_windows_of_one_step_weighs_nothing():
+    _, latent = random_deviations(7, 3)
+    np.testing.assert_array_equal(windowed_softmax(latent, 1, 0.1), 1)
+
+
+def test_softmax_does_not_overflow():
+    weights = windowed_softmax(np.array([0.0, 1e300, 1e-300, 5.0]), 4, 0.1)
+    np.testing.assert_array_equal(weights, [0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("n_features", [1, 4])
+def test_input_and_latent_deviation(n_features):
+    deviations, latent = random_deviations(8, n_features)
+    expected = [sum(row) / n_features for row in deviations]
+    for criterion, scores in (
+        (InputDeviation(), expected),
+        (LatentDeviation(), latent),
+    ):
+        error = criterion.reduce(deviations)
+        assert error.shape == (8,)
+        np.testing.assert_allclose(criterion.score(error, latent), scores, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["softmax", "calibrated", "isd", "lsd"])
+def test_make_criterion(name):
+    deviations, latent = random_deviations(9, 3)
+    error_scale = np.array([0.5, 1.0, 3.0])
+    criterion = make_criterion(
+        name, window_size=4, temperature=0.2, error_scale=error_scale
+    )
+    expected = {
+        "softmax": naive.softmax_criterion(latent, deviations, 4, 0.2),
+        "calibrated": naive.calibrated_criterion(deviations, error_scale),
+        "isd": deviations.mean(axis=1),
+        "lsd": latent,
+    }[name]
+    scores = criterion.score(criterion.reduce(deviations), latent)
+    np.testing.assert_allclose(scores, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["softmax", "calibrated", "isd", "lsd"])
+def test_rows_are_reduced_one_by_one(name):
+    deviations, _ = random_deviations(9, 3)
+    criterion = make_criterion(
+        name, window_size=4, temperature=0.2, error_scale=np.array([0.5, 1.0, 3.0])
+    )
+    error = criterion.reduce(deviations)
+    parts = [criterion.reduce(deviations[rows]) for rows in (slice(4), slice(4, 9))]
+    np.testing.assert_array_equal(np.concatenate(parts), error)
+
+
+@pytest.mark.parametrize(
+    "error_scale", [[2.0], [0.1, 1.0, 7.0], [1e-9, 0.0, 1.0, 2.0], [1e-3, 1e-3]]
+)
+def test_calibrated_criterion_equals_naive(error_scale):
+    deviations, latent = random_deviations(8, len(error_scale))
+    criterion = CalibratedCriterion(np.array(error_scale))
+    scores = criterion.score(criterion.reduce(deviations), latent)
+    expected = naive.calibrated_criterion(deviations, error_scale)
+    np.testing.assert_allclose(scores, expected, rtol=1e-12)
+
+
+@quick
+@given(
+    error_scale=arrays(np.float64, 4, elements=st.floats(0.5, 2.0)),
+    channel=st.integers(0, 3),
+    factor=st.floats(0.25, 4.0),
+    seed=st.integers(0, 1000),
+)
+def test_unit_of_a_channel_does_not_count(error_scale, channel, factor, seed):
+    # As long as no channel is so much easier than the average that it is measured
+    # by a share of that.
+    deviations, _ = random_deviations(5, 4, seed)
+    expected = CalibratedCriterion(error_scale).reduce(deviations)
+    units = np.ones(4)
+    units[channel] = factor
+    scores = CalibratedCriterion(error_scale * units).reduce(deviations * units)
+    np.testing.assert_allclose(scores, expected, rtol=1e-12)
+
+
+@quick
+@given(factor=st.floats(1e-6, 1e6), seed=st.integers(0, 1000))
+def test_common_unit_does_not_count(factor, seed):
+    deviations, error_scale = random_deviations(4, 4, seed)
+    error_scale[0] = 0
+    expected = CalibratedCriterion(error_scale).reduce(deviations)
+    scores = CalibratedCriterion(factor * error_scale).reduce(factor * deviations)
+    np.testing.assert_allclose(scores, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("error_scale", [[0.0, 1.0], [0.0, 0.0], [0.0]])
+@pytest.mark.parametrize("deviation", [0.0, 1.0, 1e6])
+def test_constant_channels_give_finite_scores(error_scale, deviation):
+    deviations = np.full((3, len(error_scale)), deviation)
+    scores = CalibratedCriterion(np.array(error_scale)).reduce(deviations)
+    assert np.isfinite(scores).all()
+    assert (scores >= deviation / 2).all()
+
+
+def test_constant_channel_still_counts():
+    criterion = CalibratedCriterion(np.array([0.0, 1.0]))
+    quiet, moved = criterion.reduce(np.array([[0.0, 1.0], [1.0, 1.0]]))
+    assert moved > quiet
+
+
+@quick
+@given(scores=series(-100, 100), length=st.integers(1, 60))
+def test_moving_average_equals_naive(scores, length):
+    expected = naive.moving_average(scores, length)
+    np.testing.assert_allclose(
+        moving_average(scores, length), expected, rtol=1e-10, atol=1e-10
+    )
+
+
+@quick
+@given(value=st.floats(-1e6, 1e6), n_steps=st.integers(1, 40), length=lengths)
+def test_moving_average_of_a_constant_is_the_constant(value, n_steps, length):
+    scores = np.full(n_steps, value)
+    np.testing.assert_allclose(moving_average(scores, length), scores, rtol=1e-12)
+
+
+@quick
+@given(
+    scores=series(-100, 100),
+    length=lengths,
+    position=st.integers(0, 39),
+    spike=st.sampled_from([1e30, -1e30]),
+)
+def test_moving_average_keeps_a_spike_where_it_is(scores, length, position, spike):
+    position %= len(scores)
+    spiked = scores.copy()
+    spiked[position] = spike
+    near = np.abs(np.arange(len(scores)) - position) <= length // 2
+    actual, expected = moving_average(spiked, length), moving_average(scores, length)
+    np.testing.assert_array_equal(actual[~near], expected[~near])
+    # And the spike itself is shared out, not lost.
+    assert abs(actual[position]) >= 1e30 / length * (1 - 1e-12)
+
+
+def test_moving_average_by_hand():
+    scores = np.array([1.0, 2.0, 6.0, 4.0])
+    np.testing.assert_array_equal(moving_average(scores, 1), scores)
+    np.testing.assert_allclose(moving_average(scores, 2), [1.5, 4, 5, 4])
+    np.testing.assert_allclose(moving_average(scores, 3), [1.5, 3, 4, 5])
+    np.testing.assert_allclose(moving_average(scores, 99), np.full(4, 13 / 4))
+    np.testing.assert_array_equal(scores, [1, 2, 6, 4])
+
+
+@pytest.mark.parametrize("length", [1, 4])
+def test_moving_average_of_nothing_is_nothing(length):
+    assert moving_average(np.empty(0), length).shape == (0,)
