@@ -1,0 +1,91 @@
+"""What a fit tells the outside: scikit-learn callbacks and `verbose` lines."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.callback import CallbackContext
+
+from skmemto._training import EpochLosses
+
+
+@dataclass
+class FitReporter:
+    """Reports the tasks of one fit: phases, and the epochs within them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one being fitted, handed to the callbacks.
+    context : CallbackContext
+        The root of the tree of tasks.
+    data : dict
+        ``X`` and ``y``, handed to the callbacks.
+    fitted_attributes : callable
+        Gives the attributes that make a usable estimator out of the present
+        state; called only when a callback asks.
+    max_iter : int
+        Most epochs a phase can have.
+    """
+
+    estimator: Any
+    context: CallbackContext
+    data: dict[str, Any]
+    fitted_attributes: Callable[[], dict[str, Any]]
+    max_iter: int
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Report a task that has no epochs."""
+        task = self._begin(self.context, name)
+        yield
+        task.call_on_fit_task_end(estimator=self.estimator, **self.data)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator["PhaseReporter"]:
+        """Report a task that consists of epochs."""
+        task = self._begin(self.context, name, max_subtasks=self.max_iter)
+        yield PhaseReporter(self, name, task)
+        task.call_on_fit_task_end(estimator=self.estimator, **self.data)
+
+    def _begin(
+        self, parent: CallbackContext, name: str, max_subtasks: int = 0
+    ) -> CallbackContext:
+        task = parent.subcontext(task_name=name, max_subtasks=max_subtasks)
+        return task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+
+@dataclass
+class PhaseReporter:
+    """Reports the epochs of one phase."""
+
+    fit: FitReporter
+    name: str
+    task: CallbackContext
+    epoch: int = 0
+
+    def begin_epoch(self) -> None:
+        """Report that an epoch begins."""
+        self.epoch += 1
+        self._epoch_task = self.fit._begin(self.task, f"epoch {self.epoch}")
+
+    def end_epoch(self, losses: EpochLosses) -> bool:
+        """Report that the epoch has ended; say whether a callback wants to stop."""
+        if self.fit.estimator.verbose:
+            print(self._line(losses))  # noqa: T201
+        return self._epoch_task.call_on_fit_task_end(
+            estimator=self.fit.estimator,
+            reconstruction_attributes=lambda: deepcopy(self.fit.fitted_attributes()),
+            **self.fit.data,
+        )
+
+    def _line(self, losses: EpochLosses) -> str:
+        line = (
+            f"[{type(self.fit.estimator).__name__}] {self.name}, epoch "
+            f"{self.epoch}/{self.fit.max_iter}: loss {losses.train:.6f}"
+        )
+        if losses.validation is not None:
+            line += f", validation loss {losses.validation:.6f}"
+        return line

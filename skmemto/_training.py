@@ -1,0 +1,176 @@
+"""The epoch loop. It knows no network by name: a network offers `loss(batch)`."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+from torch import Tensor, nn
+
+from skmemto._device import autocast
+from skmemto._windows import WindowBlock
+
+
+class EpochLosses(NamedTuple):
+    """Mean losses of one epoch; `validation` is None when nothing is held out."""
+
+    train: float
+    validation: float | None
+
+    @property
+    def monitored(self) -> float:
+        """The loss that early stopping watches."""
+        return self.train if self.validation is None else self.validation
+
+
+class EpochReporter(Protocol):
+    """Who is told of the epochs."""
+
+    def begin_epoch(self) -> None:
+        """Take note that an epoch begins."""
+
+    def end_epoch(self, losses: EpochLosses) -> bool:
+        """Take the losses of an epoch; return whether to stop the phase."""
+
+
+@dataclass
+class StoppingMonitor:
+    """Says when the loss has stopped improving, as scikit-learn's MLP does.
+
+    Parameters
+    ----------
+    tol : float
+        An epoch improves when its loss is below the best one by more than `tol`.
+    n_iter_no_change : int
+        Number of epochs in a row without improvement after which to stop.
+    """
+
+    tol: float
+    n_iter_no_change: int
+    best_loss: float = math.inf
+    n_without_improvement: int = 0
+
+    def update(self, loss: float) -> bool:
+        """Take the loss of an epoch; say whether it is the best so far."""
+        if loss > self.best_loss - self.tol:
+            self.n_without_improvement += 1
+        else:
+            self.n_without_improvement = 0
+        is_best = loss < self.best_loss
+        self.best_loss = min(loss, self.best_loss)
+        return is_best
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether patience is at its end."""
+        return self.n_without_improvement >= self.n_iter_no_change
+
+
+@dataclass
+class Trainer:
+    """Trains a network on windows; one `run` is one phase.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Offers ``loss(windows, generator) -> scalar``.
+    read : callable
+        ``read(starts, length)`` gives windows (B, L, F) on the device.
+    train_blocks, validation_blocks : list of WindowBlock
+        Where the windows are; nothing is held out when the latter is empty.
+    """
+
+    network: nn.Module
+    read: Callable[[np.ndarray, int], Tensor]
+    train_blocks: list[WindowBlock]
+    validation_blocks: list[WindowBlock]
+    batch_size: int
+    max_iter: int
+    tol: float
+    n_iter_no_change: int
+    device: str
+    precision: str
+    rng: np.random.RandomState
+    generator: torch.Generator
+    losses: list[EpochLosses] = field(default_factory=list)
+
+    def run(self, learning_rate: float, reporter: EpochReporter) -> None:
+        """Train until `max_iter` epochs, no improvement, or `reporter` says stop.
+
+        With held-out windows the network ends in the state of its best epoch, all
+        parameters and buffers together.
+        """
+        optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=learning_rate, fused=self.device != "mps"
+        )
+        monitor = StoppingMonitor(self.tol, self.n_iter_no_change)
+        best_state = None
+        for _ in range(self.max_iter):
+            reporter.begin_epoch()
+            losses = self._epoch(optimizer)
+            self.losses.append(losses)
+            if monitor.update(losses.monitored) and self.validation_blocks:
+                best_state = copy.deepcopy(self.network.state_dict())
+            if reporter.end_epoch(losses) or monitor.should_stop:
+                break
+        if best_state is not None:
+            self.network.load_state_dict(best_state)
+        self.network.eval()
+
+    def _epoch(self, optimizer: torch.optim.Optimizer) -> EpochLosses:
+        self.network.train()
+        train = self._mean_loss(self._shuffled_batches(), optimizer)
+        self.network.eval()
+        validation = None
+        if self.validation_blocks:
+            with torch.inference_mode():
+                batches = self._batches(self.validation_blocks)
+                validation = self._mean_loss(batches)
+        losses = EpochLosses(train, validation)
+        if not math.isfinite(losses.monitored):
+            raise ValueError(
+                f"Training diverged: the loss of epoch {len(self.losses) + 1} is "
+                f"{losses.monitored}. Lower learning_rate, or look for extreme values "
+                "in X."
+            )
+        return losses
+
+    def _mean_loss(
+        self,
+        batches: Iterator[tuple[np.ndarray, int]],
+        optimizer: torch.optim.Optimizer | None = None,
+    ) -> float:
+        """Mean loss over the windows; with an optimizer, a step after each batch."""
+        total = torch.zeros((), dtype=torch.float32, device=self.device)
+        n_windows = 0
+        for starts, length in batches:
+            windows = self.read(starts, length)
+            with autocast(self.device, self.precision):
+                loss = self.network.loss(
+                    windows, None if optimizer is None else self.generator
+                )
+            if optimizer is not None:
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            total += loss.detach() * len(starts)
+            n_windows += len(starts)
+        return float(total) / n_windows
+
+    def _shuffled_batches(self) -> Iterator[tuple[np.ndarray, int]]:
+        shuffled = [
+            WindowBlock(block.length, self.rng.permutation(block.starts))
+            for block in self.train_blocks
+        ]
+        batches = list(self._batches(shuffled))
+        for i in self.rng.permutation(len(batches)):
+            yield batches[i]
+
+    def _batches(self, blocks: list[WindowBlock]) -> Iterator[tuple[np.ndarray, int]]:
+        for length, starts in blocks:
+            for batch in gen_batches(len(starts), self.batch_size):
+                yield starts[batch], length

@@ -1,0 +1,142 @@
+"""The epoch loop, with a network of one number."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skmemto._training import EpochLosses, StoppingMonitor, Trainer
+from skmemto._windows import WindowBlock
+
+
+class Constant(nn.Module):
+    """Predicts one number everywhere; counts its training steps in a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = nn.Parameter(torch.zeros(()))
+        self.register_buffer("n_steps", torch.zeros(()))
+        self.generators = []
+
+    def loss(self, windows, generator):
+        self.generators.append(generator)
+        if self.training:
+            self.n_steps += 1
+        return (windows - self.level).square().mean()
+
+
+class Reporter:
+    def __init__(self, stop_after=None):
+        self.events, self.stop_after = [], stop_after
+
+    def begin_epoch(self):
+        self.events.append("begin")
+
+    def end_epoch(self, losses):
+        self.events.append(losses)
+        return self.events.count("begin") == self.stop_after
+
+
+def make_trainer(X=None, validation=None, **kwargs):
+    X = np.ones(20, dtype=np.float32) if X is None else X
+    batches = []
+
+    def read(starts, length):
+        batches.append((sorted(starts), length))
+        return torch.from_numpy(np.stack([X[s : s + length] for s in starts]))
+
+    trainer = Trainer(
+        Constant(),
+        read,
+        train_blocks=[
+            WindowBlock(4, np.arange(0, 12, 2)), WindowBlock(2, np.array([9]))
+        ],
+        validation_blocks=[] if validation is None else [validation],
+        **{
+            "batch_size": 4, "max_iter": 5, "tol": 1e-4, "n_iter_no_change": 10,
+            "device": "cpu", "precision": "float32",
+            "rng": np.random.RandomState(0), "generator": torch.Generator(), **kwargs,
+        },
+    )  # fmt: skip
+    return trainer, batches
+
+
+def test_an_epoch_sees_every_window_once():
+    trainer, batches = make_trainer(max_iter=1)
+    trainer.run(0.1, Reporter())
+    assert len(batches) == 3
+    seen = sorted((start, length) for starts, length in batches for start in starts)
+    assert seen == [(0, 4), (2, 4), (4, 4), (6, 4), (8, 4), (9, 2), (10, 4)]
+    assert trainer.network.n_steps == 3
+    assert not trainer.network.training
+
+
+def test_it_learns_and_reports():
+    trainer, _ = make_trainer(max_iter=30)
+    reporter = Reporter()
+    trainer.run(0.1, reporter)
+    assert trainer.network.level.item() == pytest.approx(1.0, abs=0.1)
+    assert reporter.events[0] == "begin"
+    assert reporter.events[1::2] == trainer.losses
+    assert trainer.losses[-1].train < 0.1 < trainer.losses[0].train
+    assert trainer.losses[0].validation is None
+
+
+def test_the_loss_is_the_mean_over_windows():
+    X = np.zeros(20, dtype=np.float32)
+    X[9:11] = 1.0
+    trainer, _ = make_trainer(X, max_iter=1, batch_size=3)
+    trainer.run(1e-12, Reporter())
+    # windows 0 .. 10 hold 0, 0, 0, 1, 2, 2, 1 ones in the starts 0 2 4 6 8 10 | 9
+    expected = (0 + 0 + 0 + 1 / 4 + 2 / 4 + 1 / 4 + 2 / 2) / 7
+    assert trainer.losses[0].train == pytest.approx(expected, abs=1e-6)
+
+
+def test_validation_draws_no_randomness_and_the_best_epoch_is_kept():
+    X = np.ones(20, dtype=np.float32)
+    X[12:] = 0.5  # training towards 1 passes 0.5 and moves on
+    trainer, _ = make_trainer(X, WindowBlock(4, np.array([14])), max_iter=40)
+    trainer.run(0.05, Reporter())
+    validation = [losses.validation for losses in trainer.losses]
+    best = int(np.argmin(validation))
+    assert 0 < best < len(validation) - 1
+    assert (0.5 - trainer.network.level.item()) ** 2 == pytest.approx(min(validation))
+    assert trainer.network.n_steps == 3 * (best + 1)  # buffers go with the weights
+    with_generator = [g is not None for g in trainer.network.generators]
+    assert with_generator == [True, True, True, False] * len(validation)
+
+
+def test_patience():
+    trainer, _ = make_trainer(max_iter=50, n_iter_no_change=3, tol=10.0)
+    trainer.run(0.1, Reporter())
+    assert len(trainer.losses) == 4
+
+
+def test_the_reporter_can_stop_it():
+    trainer, _ = make_trainer(max_iter=50)
+    trainer.run(0.1, Reporter(stop_after=2))
+    assert len(trainer.losses) == 2
+
+
+def test_divergence():
+    trainer, _ = make_trainer(np.full(20, np.nan, dtype=np.float32))
+    with pytest.raises(
+        ValueError, match=r"loss of epoch 1 is nan\. Lower learning_rate"
+    ):
+        trainer.run(0.1, Reporter())
+
+
+def test_stopping_monitor():
+    monitor = StoppingMonitor(tol=0.1, n_iter_no_change=2)
+    assert monitor.update(1.0)
+    assert monitor.update(0.5)
+    assert monitor.update(0.45)  # the best, but no improvement by tol
+    assert not monitor.should_stop
+    assert not monitor.update(0.46)
+    assert monitor.should_stop
+    assert monitor.best_loss == 0.45
+
+
+def test_monitored_loss():
+    assert EpochLosses(1.0, None).monitored == 1.0
+    assert EpochLosses(1.0, 2.0).monitored == 2.0
