@@ -1,0 +1,6 @@
+"""Anomaly detection in multivariate time series, as scikit-learn estimators."""
+
+from skmemto._memto import MEMTODetector
+
+__all__ = ["MEMTODetector"]
+__version__ = "0.1.0.dev0"

@@ -1,0 +1,294 @@
+"""MEMTODetector: parameters, documentation and the three phases."""
+
+from numbers import Integral, Real
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from skmemto._base import BaseWindowDetector
+from skmemto._nn.memto import MEMTOConfig, MEMTONetwork
+from skmemto._reporting import FitReporter
+from skmemto._training import Trainer
+
+# k-means on the queries: share of the training windows (the paper's), and the
+# number of queries below which all windows and above which fewer are taken.
+_KMEANS_SHARE = 0.1
+_KMEANS_LEAST_QUERIES = 1_000
+_KMEANS_MOST_QUERIES = 50_000
+
+
+class MEMTODetector(BaseWindowDetector):
+    """Memory-guided Transformer for anomalies in multivariate time series.
+
+    A Transformer encodes windows of the series, a small memory holds prototypes of
+    what normal windows look like, and a weak decoder reconstructs the input from
+    both. What is normal is reconstructed well and lies near a memory item; what is
+    not stands out by its reconstruction error (input-space deviation, ISD) and by
+    its distance to the memory (latent-space deviation, LSD) [1]_.
+
+    Rows are time steps, columns are channels. Every row gets a score, also the
+    first and the last of a series and those of a series shorter than the window.
+
+    Parameters
+    ----------
+    window_size : int or "auto", default="auto"
+        Number of consecutive rows that the network sees at once. "auto" takes the
+        smaller of 50 and a twentieth of the rows (at least 1). A window longer than
+        the longest series is clipped to it, with a warning.
+    stride : int or "auto", default="auto"
+        Number of rows between the starts of two training windows. "auto" makes
+        about 1000 windows, as long as they overlap.
+    n_memory_items : int, default=10
+        Number of prototypes in the memory.
+    d_model : int, default=64
+        Width of the network.
+    n_heads : int, default=4
+        Number of attention heads; must divide `d_model`.
+    n_layers : int, default=3
+        Number of encoder layers.
+    dim_feedforward : int, default=None
+        Width of the hidden layer in each encoder layer; None means 4 times
+        `d_model`.
+    dropout : float, default=0.0
+        Share of activations dropped in training, in [0, 1).
+    noise : float, default=0.5
+        Standard deviation of the Gaussian noise, in scaled units, that is added to
+        the training windows, while the target of the reconstruction stays clean.
+        0 is the paper's training.
+    temperature : float, default=0.1
+        Temperature of the softmax in the memory and in criterion "softmax".
+    entropy_weight : float, default=0.01
+        Weight of the entropy of the memory's attention in the loss.
+    criterion : {"calibrated", "softmax", "isd", "lsd"}, default="calibrated"
+        How deviations become a score. "calibrated": the ISD of each channel in units
+        of its mean plus standard deviation on the training data, the root mean
+        square of these over the channels, smoothed over time. "softmax": the
+        paper's, the softmax over each window of the LSD divided by `temperature`,
+        times the ISD; it puts a peak into every window, which suits the evaluation
+        by point adjustment and little else. "isd" and "lsd": one deviation alone.
+    score_stride : int or "auto", default="auto"
+        Number of rows between the starts of two windows when scoring; what
+        overlapping windows say of a row is averaged. "auto" takes half the window,
+        and for "softmax" the whole one. More than `window_size_` is taken as that,
+        so that no row is left out.
+    smoothing : int or "auto", default="auto"
+        Number of rows of the centred moving average over the scores; 1 means none.
+        "auto" takes a quarter of the window for "calibrated" and 1 otherwise. A
+        score can rest on up to half as many later rows.
+    standardize : bool, default=True
+        Whether to scale each channel to zero mean and unit variance first.
+    max_iter : int, default=3
+        Largest number of epochs of each of the two training phases. Long training
+        teaches the network to copy its input, anomalies included.
+    batch_size : int, default=32
+        Number of windows in a training step.
+    learning_rate : float, default=0.001
+        Step size of Adam in the first phase; the last phase takes half of it, as
+        the paper does.
+    early_stopping : bool, default=False
+        Whether to hold out the end of each series, end a phase when the loss there
+        no longer improves, and keep the best weights and memory items.
+    validation_fraction : float, default=0.1
+        Share of each series held out when `early_stopping` is True.
+    n_iter_no_change : int, default=10
+        Number of epochs without improvement after which a phase ends.
+    tol : float, default=1e-4
+        Smallest decrease of the loss that counts as improvement.
+    contamination : float or "auto", default="auto"
+        Share of the training rows to be labelled as anomalies, in (0, 0.5]. "auto"
+        extrapolates the tail of the training scores to a risk of 0.001 (peaks over
+        threshold [2]_).
+    device : str, default="auto"
+        Torch device, such as "cpu" or "cuda:1". "auto" takes CUDA or MPS where there
+        is one.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Precision of matrix products.
+    random_state : int, RandomState instance or None, default=None
+        Determines initialisation, the order of windows, noise, dropout and k-means.
+    verbose : int or bool, default=0
+        Whether to print the loss of each epoch.
+
+    Attributes
+    ----------
+    model_ : torch.nn.Module
+        The trained network.
+    memory_items_ : ndarray of shape (n_memory_items, d_model)
+        The prototypes.
+    scaler_ : StandardScaler
+        The scaler of the channels.
+    error_scale_ : ndarray of shape (n_features,)
+        Mean plus standard deviation of the ISD of each channel on the training data.
+    offset_ : float
+        Threshold: rows whose `score_samples` is below it are labelled as anomalies.
+    window_size_ : int
+        The window size used.
+    n_iter_ : int
+        Number of epochs run, both phases together.
+    loss_curve_ : list of float
+        Mean training loss of each epoch.
+    validation_loss_curve_ : list of float or None
+        Mean loss on the held-out rows after each epoch; None without early stopping.
+    device_ : str
+        The device used.
+    n_features_in_ : int
+        Number of channels seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the channels, when `X` has names that are all strings.
+
+    See Also
+    --------
+    sklearn.ensemble.IsolationForest : Looks at each row alone; much faster.
+
+    Notes
+    -----
+    Departures from the paper: the gate of the memory is trained (the paper's
+    equations say so, the authors' code stops its gradient); the memory is saved and
+    restored with the weights; the training windows carry `noise`; the default
+    criterion is not the paper's; the defaults of width, window and length of
+    training are smaller. The paper's own setting is ``window_size=100, stride=100,
+    d_model=512, n_heads=8, dim_feedforward=512, noise=0.0, criterion="softmax",
+    learning_rate=1e-4, batch_size=256, max_iter=100, early_stopping=True,
+    validation_fraction=0.2``.
+
+    References
+    ----------
+    .. [1] J. Song, K. Kim, J. Oh and S. Cho, "MEMTO: Memory-guided Transformer for
+           Multivariate Time Series Anomaly Detection", NeurIPS 2023,
+           arXiv:2312.02530.
+    .. [2] A. Siffer, P.-A. Fouque, A. Termier and C. Largouet, "Anomaly Detection in
+           Streams with Extreme Value Theory", KDD 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmemto import MEMTODetector
+    >>> t = np.arange(1000)
+    >>> X = np.column_stack([np.sin(t / 5), np.cos(t / 8)])
+    >>> detector = MEMTODetector(random_state=0).fit(X[:600])
+    >>> X_new = X[600:].copy()
+    >>> X_new[200:205] += 2
+    >>> labels = detector.predict(X_new)
+    >>> bool((labels[200:205] == -1).all())
+    True
+    """
+
+    _network_class = MEMTONetwork
+    _n_fit_tasks: ClassVar[int] = 3
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseWindowDetector._parameter_constraints,
+        "n_memory_items": [Interval(Integral, 1, None, closed="left")],
+        "entropy_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        window_size: int | Literal["auto"] = "auto",
+        stride: int | Literal["auto"] = "auto",
+        n_memory_items: int = 10,
+        d_model: int = 64,
+        n_heads: int = 4,
+        n_layers: int = 3,
+        dim_feedforward: int | None = None,
+        dropout: float = 0.0,
+        noise: float = 0.5,
+        temperature: float = 0.1,
+        entropy_weight: float = 0.01,
+        criterion: Literal["calibrated", "softmax", "isd", "lsd"] = "calibrated",
+        score_stride: int | Literal["auto"] = "auto",
+        smoothing: int | Literal["auto"] = "auto",
+        standardize: bool = True,
+        max_iter: int = 3,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        contamination: float | Literal["auto"] = "auto",
+        device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | bool = 0,
+    ):
+        self.window_size = window_size
+        self.stride = stride
+        self.n_memory_items = n_memory_items
+        self.d_model = d_model
+        self.n_heads = n_heads
+        self.n_layers = n_layers
+        self.dim_feedforward = dim_feedforward
+        self.dropout = dropout
+        self.noise = noise
+        self.temperature = temperature
+        self.entropy_weight = entropy_weight
+        self.criterion = criterion
+        self.score_stride = score_stride
+        self.smoothing = smoothing
+        self.standardize = standardize
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.contamination = contamination
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def memory_items_(self) -> NDArray[np.float32]:
+        """Memory items after fit, (n_memory_items, d_model)."""
+        check_is_fitted(self)
+        return self.model_.memory.items.cpu().numpy()
+
+    def _network_config(self) -> MEMTOConfig:
+        return MEMTOConfig(
+            n_features=self.n_features_in_,
+            n_memory_items=self.n_memory_items,
+            d_model=self.d_model,
+            n_heads=self.n_heads,
+            n_layers=self.n_layers,
+            dim_feedforward=self.dim_feedforward or 4 * self.d_model,
+            dropout=self.dropout,
+            noise=self.noise,
+            temperature=self.temperature,
+            entropy_weight=self.entropy_weight,
+        )
+
+    def _train(self, trainer: Trainer, reporter: FitReporter) -> None:
+        """Pre-train, put the memory where the queries are, train on (section 3.3)."""
+        with reporter.phase("pre-training") as phase:
+            trainer.run(self.learning_rate, phase)
+        with reporter.step("k-means"):
+            self._initialize_memory(trainer)
+        # The paper halves the learning rate in the last phase (1e-4, then 5e-5).
+        with reporter.phase("training") as phase:
+            trainer.run(self.learning_rate / 2, phase)
+
+    def _initialize_memory(self, trainer: Trainer) -> None:
+        """Set the memory items to cluster centres of queries of training windows."""
+        block = trainer.train_blocks[0]
+        n_windows = np.clip(
+            int(_KMEANS_SHARE * len(block.starts)),
+            -(-_KMEANS_LEAST_QUERIES // block.length),
+            max(1, _KMEANS_MOST_QUERIES // block.length),
+        )
+        starts = trainer.rng.permutation(block.starts)[:n_windows]
+        with torch.inference_mode():
+            windows = trainer.read(starts, block.length)
+            queries = self.model_.encoder(windows).flatten(0, 1).double().cpu().numpy()
+        # Constant data has fewer distinct queries than items; those left over stay.
+        n_clusters = min(self.n_memory_items, len(np.unique(queries, axis=0)))
+        kmeans = KMeans(n_clusters, random_state=trainer.rng).fit(queries)
+        items = self.model_.memory.items.clone()
+        items[:n_clusters] = torch.from_numpy(kmeans.cluster_centers_)
+        self.model_.memory.set_items(items)

@@ -1,0 +1,47 @@
+"""Public objects are documented as numpydoc wants it, and completely."""
+
+import inspect
+
+import pytest
+from numpydoc.validate import validate
+
+import skmemto
+from skmemto import datasets, metrics, plotting
+
+# Codes of numpydoc.validate that scikit-learn leaves out as well: sections it does
+# not use everywhere (extended summary, see also, returns in properties) and matters
+# of blank lines and full stops.
+IGNORED = {"ES01", "EX01", "SA01", "SA04", "GL01", "GL08", "RT02", "YD01", "PR06"}
+
+MODULES = [skmemto, datasets, metrics, plotting]
+
+
+def documented(module):
+    """Public functions and classes; not ready-made objects, not plain records."""
+    for name in module.__all__:
+        thing = getattr(module, name)
+        is_record = hasattr(thing, "_fields")
+        if inspect.isfunction(thing) or (inspect.isclass(thing) and not is_record):
+            yield f"{module.__name__}.{name}", thing
+
+
+def public_names():
+    for module in MODULES:
+        for path, thing in documented(module):
+            yield path
+            for method, value in inspect.getmembers(thing, inspect.isroutine):
+                ours = (getattr(value, "__module__", "") or "").startswith("skmemto")
+                if inspect.isclass(thing) and ours and not method.startswith("_"):
+                    yield f"{path}.{method}"
+
+
+@pytest.mark.parametrize("name", list(public_names()))
+def test_numpydoc(name):
+    errors = [e for e in validate(name)["errors"] if e[0] not in IGNORED]
+    assert not errors
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_class_and_function_has_an_example(module):
+    for name, thing in documented(module):
+        assert ">>>" in inspect.getdoc(thing), name

@@ -1,0 +1,110 @@
+"""scikit-learn's callbacks see the fit as a tree of phases and epochs."""
+
+import numpy as np
+import pytest
+from conftest import QUICK, make_waves
+from numpy.testing import assert_array_equal
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmemto import MEMTODetector
+
+
+class Recorder:
+    """Keeps what it is told, and stops after `stop_after` epochs of each phase."""
+
+    def __init__(self, stop_after=None):
+        self.events, self.stop_after = [], stop_after
+
+    def setup(self, estimator, context):
+        self.events.append(("setup", context.task_name))
+
+    def teardown(self, estimator, context):
+        self.events.append(("teardown", context.task_name))
+
+    def on_fit_task_begin(self, estimator, context):
+        self.events.append(("begin", context.task_name))
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        self.events.append(("end", context.task_name))
+        if fitted_estimator is not None and context.task_name.startswith("epoch"):
+            assert fitted_estimator.score_samples(X).shape == (len(X),)
+        return context.task_name == f"epoch {self.stop_after}"
+
+
+@pytest.fixture
+def detector():
+    return MEMTODetector(**{**QUICK, "max_iter": 3}, random_state=0)
+
+
+def test_the_tree_of_tasks(detector, waves):
+    recorder = Recorder()
+    detector.set_callbacks(recorder).fit(waves)
+    epochs = [(e, f"epoch {i}") for i in (1, 2, 3) for e in ("begin", "end")]
+    assert recorder.events == [
+        ("setup", "fit"), ("begin", "fit"),
+        ("begin", "pre-training"), *epochs, ("end", "pre-training"),
+        ("begin", "k-means"), ("end", "k-means"),
+        ("begin", "training"), *epochs, ("end", "training"),
+        ("end", "fit"), ("teardown", "fit"),
+    ]  # fmt: skip
+
+
+def test_callbacks_change_nothing(detector, waves):
+    scores = detector.fit(waves).score_samples(waves)
+    detector.set_callbacks(Recorder()).fit(waves)
+    assert_array_equal(detector.score_samples(waves), scores)
+
+
+def test_a_callback_can_stop_a_phase(detector, waves):
+    detector.set_callbacks(Recorder(stop_after=2)).fit(waves)
+    assert detector.n_iter_ == 4
+
+
+def test_failing_fit_tears_down(detector):
+    recorder = Recorder()
+    with pytest.raises(ValueError, match="diverged"):
+        detector.set_params(learning_rate=1e30).set_callbacks(recorder).fit(
+            make_waves()
+        )
+    assert recorder.events[-1] == ("teardown", "fit")
+    assert not hasattr(detector, "_callback_fit_ctx")
+
+
+def test_scoring_monitor_sees_every_epoch(detector, waves):
+    y = np.zeros(400, dtype=int)
+    y[100:110] = 1
+    X = waves.copy()
+    X[100:110] += 5 * waves.std(axis=0)
+    monitor = ScoringMonitor(scoring={"score": lambda est, X, y: est.score(X)})
+    detector.set_callbacks(monitor).fit(X, y)
+    log = [row for row in monitor.get_logs().data if row["task_name"] != "fit"]
+    scores = [row["score"] for row in log if row["task_name"].startswith("epoch")]
+    assert len(scores) == 6
+    assert scores[-1] == pytest.approx(detector.score(X), rel=1e-6)
+    assert scores[-1] > scores[0]
+
+
+def test_progress_bars(detector, waves, capsys):
+    detector.set_callbacks(ProgressBar()).fit(waves)
+    out = capsys.readouterr().out
+    for name in ("MEMTODetector - fit", "pre-training", "training"):
+        assert name in out
+
+
+def test_progress_bars_in_a_pipeline(detector, waves, capsys):
+    pipeline = make_pipeline(StandardScaler(), detector)
+    pipeline.set_callbacks(ProgressBar()).fit(waves)
+    out = capsys.readouterr().out
+    assert "Pipeline - fit" in out
+    assert "pre-training" in out
+
+
+def test_progress_bars_in_a_search(detector, waves, capsys):
+    search = GridSearchCV(detector, {"d_model": [8, 16]}, cv=TimeSeriesSplit(2))
+    search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(waves)
+    out = capsys.readouterr().out
+    assert "GridSearchCV - fit" in out
+    assert out.count("pre-training") == 5  # two candidates, two splits, one refit
