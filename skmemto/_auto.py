@@ -12,7 +12,7 @@ _WINDOW = 50
 _ROWS_PER_WINDOW_STEP = 20
 _WINDOWS_PER_EPOCH = 1024
 _WINDOWS_PER_SCORED_ROW = 2
-_SMOOTHINGS_PER_WINDOW = 4
+_WINDOW_SHARE_OF_HALF_SMOOTHING = 8
 
 
 def window_size(requested: int | str, series: SeriesBounds) -> int:
@@ -61,4 +61,5 @@ def smoothing(requested: int | str, criterion: str, window_size: int) -> int:
         return requested
     if criterion != "calibrated":
         return 1
-    return max(1, window_size // _SMOOTHINGS_PER_WINDOW)
+    # Odd: as many rows after as before.
+    return 2 * (window_size // _WINDOW_SHARE_OF_HALF_SMOOTHING) + 1

@@ -16,9 +16,9 @@ from scipy.ndimage import convolve1d
 from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
-# A squared error, in scaled units, that is never called large: channels that are
-# constant in training are reconstructed almost exactly.
-_LEAST_SCALE = 1e-4
+# Channels that are constant in training are reconstructed almost exactly. They are
+# measured by this share of the scale of the worst channel.
+_LEAST_SHARE = 1e-4
 
 
 class Deviations(NamedTuple):
@@ -84,7 +84,8 @@ class CalibratedCriterion:
 
     def reduce(self, input_deviations: NDArray) -> NDArray:
         """Combine the channels, each divided by its scale."""
-        scale = np.maximum(self.error_scale, _LEAST_SCALE)
+        least = _LEAST_SHARE * self.error_scale.max()
+        scale = np.maximum(self.error_scale, least if least > 0 else 1.0)
         return np.sqrt(np.square(input_deviations / scale).mean(axis=1))
 
     def score(self, error: NDArray, latent: NDArray) -> NDArray:

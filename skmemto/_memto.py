@@ -78,8 +78,8 @@ class MEMTODetector(BaseWindowDetector):
         so that no row is left out.
     smoothing : int or "auto", default="auto"
         Number of rows of the centred moving average over the scores; 1 means none.
-        "auto" takes a quarter of the window for "calibrated" and 1 otherwise. A
-        score can rest on up to half as many later rows.
+        "auto" takes about a quarter of the window for "calibrated" and 1 otherwise.
+        A score rests on half as many later rows.
     standardize : bool, default=True
         Whether to scale each channel to zero mean and unit variance first.
     max_iter : int, default=3
@@ -148,7 +148,9 @@ class MEMTODetector(BaseWindowDetector):
     -----
     Departures from the paper: the gate of the memory is trained (the paper's
     equations say so, the authors' code stops its gradient); the memory is saved and
-    restored with the weights; the training windows carry `noise`; the default
+    restored with the weights; the memory item nearest to a query is the nearest by
+    distance (in the authors' code by inner product); `temperature` holds for the
+    memory and for the criterion; the training windows carry `noise`; the default
     criterion is not the paper's; the defaults of width, window and length of
     training are smaller. The paper's own setting is ``window_size=100, stride=100,
     d_model=512, n_heads=8, dim_feedforward=512, noise=0.0, criterion="softmax",

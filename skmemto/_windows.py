@@ -27,8 +27,8 @@ def window_blocks(
     """Cover each series with windows, `stride` rows apart.
 
     The last window of a series is anchored to its end, so every row is in some
-    window. A series shorter than `window_size` is one window of its own length;
-    windows of each length form a block of their own.
+    window unless `stride` is larger than that. A series shorter than `window_size`
+    is one window of its own length; windows of each length form a block.
     """
     lengths = np.minimum(series[:, 1] - series[:, 0], window_size)
     return [

@@ -270,16 +270,24 @@ def softmax_criterion(latent, input_deviations, window_size, temperature):
     )
 
 
-def calibrated_criterion(input_deviations, error_scale):
-    """Average of each channel's deviation in units of its own scale (ours)."""
-    least = 0.01 * sum(error_scale) / len(error_scale)
-    return np.array(
-        [
-            sum(v / max(s, least) for v, s in zip(row, error_scale, strict=True))
-            / len(row)
-            for row in input_deviations
-        ]
-    )
+def error_scale(input_deviations):
+    """Mean plus standard deviation of each channel's deviations (ours)."""
+    scales = []
+    for channel in input_deviations.T:
+        mean = sum(channel) / len(channel)
+        variance = sum((v - mean) ** 2 for v in channel) / len(channel)
+        scales.append(mean + math.sqrt(variance))
+    return np.array(scales)
+
+
+def calibrated_criterion(input_deviations, scale):
+    """Root mean square of the deviations in units of each channel's own (ours)."""
+    least = 1e-4 * max(scale) or 1.0
+    scores = []
+    for row in input_deviations:
+        ratios = [v / max(s, least) for v, s in zip(row, scale, strict=True)]
+        scores.append(math.sqrt(sum(ratio**2 for ratio in ratios) / len(ratios)))
+    return np.array(scores)
 
 
 def moving_average(scores, length):

@@ -10,6 +10,7 @@ from skmemto._criteria import (
     InputDeviation,
     LatentDeviation,
     SoftmaxCriterion,
+    error_scale,
     make_criterion,
     moving_average,
     windowed_softmax,
@@ -88,13 +89,11 @@ def test_input_and_latent_deviation(n_features):
 @pytest.mark.parametrize("name", ["softmax", "calibrated", "isd", "lsd"])
 def test_make_criterion(name):
     deviations, latent = random_deviations(9, 3)
-    error_scale = np.array([0.5, 1.0, 3.0])
-    criterion = make_criterion(
-        name, window_size=4, temperature=0.2, error_scale=error_scale
-    )
+    scale = np.array([0.5, 1.0, 3.0])
+    criterion = make_criterion(name, window_size=4, temperature=0.2, error_scale=scale)
     expected = {
         "softmax": naive.softmax_criterion(latent, deviations, 4, 0.2),
-        "calibrated": naive.calibrated_criterion(deviations, error_scale),
+        "calibrated": naive.calibrated_criterion(deviations, scale),
         "isd": deviations.mean(axis=1),
         "lsd": latent,
     }[name]
@@ -114,49 +113,49 @@ def test_rows_are_reduced_one_by_one(name):
 
 
 @pytest.mark.parametrize(
-    "error_scale", [[2.0], [0.1, 1.0, 7.0], [1e-9, 0.0, 1.0, 2.0], [1e-3, 1e-3]]
+    "scale", [[2.0], [0.1, 1.0, 7.0], [1e-9, 0.0, 1.0, 2.0], [1e-3, 1e-3]]
 )
-def test_calibrated_criterion_equals_naive(error_scale):
-    deviations, latent = random_deviations(8, len(error_scale))
-    criterion = CalibratedCriterion(np.array(error_scale))
+def test_calibrated_criterion_equals_naive(scale):
+    deviations, latent = random_deviations(8, len(scale))
+    criterion = CalibratedCriterion(np.array(scale))
     scores = criterion.score(criterion.reduce(deviations), latent)
-    expected = naive.calibrated_criterion(deviations, error_scale)
+    expected = naive.calibrated_criterion(deviations, scale)
     np.testing.assert_allclose(scores, expected, rtol=1e-12)
 
 
 @quick
 @given(
-    error_scale=arrays(np.float64, 4, elements=st.floats(0.5, 2.0)),
-    channel=st.integers(0, 3),
-    factor=st.floats(0.25, 4.0),
+    scales=arrays(np.float64, 4, elements=st.floats(0.1, 10)),
+    units=arrays(np.float64, 4, elements=st.floats(0.2, 5)),
     seed=st.integers(0, 1000),
 )
-def test_unit_of_a_channel_does_not_count(error_scale, channel, factor, seed):
-    # As long as no channel is so much easier than the average that it is measured
-    # by a share of that.
+def test_unit_of_a_channel_does_not_count(scales, units, seed):
+    # No channel is so even that its scale is the least one.
     deviations, _ = random_deviations(5, 4, seed)
-    expected = CalibratedCriterion(error_scale).reduce(deviations)
-    units = np.ones(4)
-    units[channel] = factor
-    scores = CalibratedCriterion(error_scale * units).reduce(deviations * units)
+    expected = CalibratedCriterion(scales).reduce(deviations)
+    scores = CalibratedCriterion(scales * units).reduce(deviations * units)
     np.testing.assert_allclose(scores, expected, rtol=1e-12)
 
 
-@quick
-@given(factor=st.floats(1e-6, 1e6), seed=st.integers(0, 1000))
-def test_common_unit_does_not_count(factor, seed):
-    deviations, error_scale = random_deviations(4, 4, seed)
-    error_scale[0] = 0
-    expected = CalibratedCriterion(error_scale).reduce(deviations)
-    scores = CalibratedCriterion(factor * error_scale).reduce(factor * deviations)
-    np.testing.assert_allclose(scores, expected, rtol=1e-12)
+@pytest.mark.parametrize("n_features", [1, 4])
+@pytest.mark.parametrize("n_parts", [1, 3, 9])
+def test_error_scale_equals_naive_however_cut(n_features, n_parts):
+    deviations, _ = random_deviations(9, n_features)
+    scale = error_scale(np.array_split(deviations, n_parts))
+    assert scale.shape == (n_features,)
+    np.testing.assert_allclose(scale, naive.error_scale(deviations), rtol=1e-12)
 
 
-@pytest.mark.parametrize("error_scale", [[0.0, 1.0], [0.0, 0.0], [0.0]])
+def test_error_scale_of_a_constant_channel_is_its_mean():
+    deviations = np.column_stack([np.zeros(5), np.full(5, 3.0)])
+    np.testing.assert_allclose(error_scale([deviations]), [0, 3], rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [[0.0, 1.0], [0.0, 0.0], [0.0]])
 @pytest.mark.parametrize("deviation", [0.0, 1.0, 1e6])
-def test_constant_channels_give_finite_scores(error_scale, deviation):
-    deviations = np.full((3, len(error_scale)), deviation)
-    scores = CalibratedCriterion(np.array(error_scale)).reduce(deviations)
+def test_constant_channels_give_finite_scores(scale, deviation):
+    deviations = np.full((3, len(scale)), deviation)
+    scores = CalibratedCriterion(np.array(scale)).reduce(deviations)
     assert np.isfinite(scores).all()
     assert (scores >= deviation / 2).all()
 

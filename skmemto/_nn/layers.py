@@ -52,10 +52,14 @@ def add_noise(x: Tensor, std: float, generator: torch.Generator | None) -> Tenso
     return x + std * torch.empty_like(x).normal_(generator=generator)
 
 
-def sinusoidal_positions(length: int, d_model: int, device: torch.device) -> Tensor:
-    """Position code of Vaswani et al. (2017), section 3.5: (L, D)."""
-    steps = torch.arange(length, dtype=torch.float32, device=device)
-    even = torch.arange(0, d_model, 2, dtype=torch.float32, device=device)
+def sinusoidal_positions(length: int, d_model: int) -> Tensor:
+    """Position code of Vaswani et al. (2017), section 3.5: (L, D), in float64.
+
+    In float32 the angles of long windows would be off by more than a float32 code
+    can show.
+    """
+    steps = torch.arange(length, dtype=torch.float64)
+    even = torch.arange(0, d_model, 2, dtype=torch.float64)
     angles = torch.outer(steps, torch.exp(even * (-math.log(10000.0) / d_model)))
     code = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (L, D/2, 2)
     return code.flatten(1)[:, :d_model]
@@ -76,7 +80,7 @@ class TokenEmbedding(nn.Module):
         """Embed windows (B, L, F) as tokens (B, L, D)."""
         neighbours = [x.roll(1, dims=1), x, x.roll(-1, dims=1)]
         tokens = self.projection(torch.cat(neighbours, dim=-1))
-        return tokens + sinusoidal_positions(*tokens.shape[1:], device=x.device)
+        return tokens + sinusoidal_positions(*tokens.shape[1:]).to(tokens)
 
 
 class SelfAttention(nn.Module):

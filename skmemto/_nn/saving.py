@@ -15,7 +15,7 @@ from skmemto._nn.layers import build_empty
 
 def pack(network: nn.Module) -> dict[str, Any]:
     """Return the sizes, parameters and buffers of a network."""
-    arrays = {name: t.cpu().numpy() for name, t in network.state_dict().items()}
+    arrays = {name: t.cpu().numpy().copy() for name, t in network.state_dict().items()}
     return {"config": asdict(network.config), "arrays": arrays}
 
 
