@@ -1,0 +1,172 @@
+"""The papers' protocol: point-adjusted F1, beside what random scores get under it.
+
+All entities pooled into one series, windows of 100 without overlap, the last 20 % of
+the training rows held out for early stopping, criterion "softmax", threshold at the
+top p % of the training and validation scores. The test set is used for nothing but
+the figures.
+
+    python benchmarks/paper.py --sets msl --seeds 0 1 2 3 4
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _data import DEFAULT_FOLDER, load_entities
+from _report import environment, markdown_table, save
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+from skmemto import MEMTODetector
+from skmemto.metrics import point_adjusted_precision_recall_fscore
+
+# Share of the training and validation scores above the threshold, in %.
+PERCENT = {"smd": 0.5, "swat": 0.1}
+OTHER_PERCENT = 1.0
+N_RANDOM_DRAWS = 20
+
+PROTOCOL = {
+    "window_size": 100,
+    "stride": 100,
+    "criterion": "softmax",
+    "early_stopping": True,
+    "validation_fraction": 0.2,
+    "n_iter_no_change": 10,
+    "noise": 0.0,
+}
+SIZES: dict[str, dict[str, Any]] = {
+    "default": {"max_iter": 15},
+    "paper": {
+        "d_model": 512,
+        "n_heads": 8,
+        "dim_feedforward": 512,
+        "learning_rate": 1e-4,  # the last phase takes half of it, as in the paper
+        "batch_size": 256,
+        "max_iter": 100,
+    },
+}
+FIGURES = {
+    "pa_precision": "PA precision",
+    "pa_recall": "PA recall",
+    "pa_f1": "PA F1",
+    "random_pa_f1": "PA F1 of random scores",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "average_precision": "AP",
+    "random_average_precision": "AP of random scores",
+    "fit_seconds": "fit s",
+    "n_iter": "epochs",
+}
+
+
+def pooled(name: str, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All entities of a set as one series, as the papers have it."""
+    entities = load_entities(name, folder)
+    train, test, labels = (
+        np.concatenate([getattr(entity, part) for entity in entities])
+        for part in ("train", "test", "labels")
+    )
+    return train, test, labels
+
+
+def evaluate(
+    name: str, folder: Path, parameters: dict[str, Any], seed: int
+) -> dict[str, float]:
+    train, test, labels = pooled(name, folder)
+    detector = MEMTODetector(**parameters, random_state=seed)
+    start = time.perf_counter()
+    detector.fit(train)
+    fit_seconds = time.perf_counter() - start
+    threshold = np.percentile(
+        -detector.score_samples(train), 100 - PERCENT.get(name, OTHER_PERCENT)
+    )
+    scores = -detector.score_samples(test)
+    flagged = (scores > threshold).astype(int)
+    precision, recall, f1 = point_adjusted_precision_recall_fscore(labels, flagged)
+    return {
+        "pa_precision": precision,
+        "pa_recall": recall,
+        "pa_f1": f1,
+        "random_pa_f1": random_pa_f1(labels, flagged.mean(), seed),
+        "f1": f1_score(labels, flagged),
+        "auroc": roc_auc_score(labels, scores),
+        "average_precision": average_precision_score(labels, scores),
+        "random_average_precision": labels.mean(),
+        "flagged_percent": 100 * flagged.mean(),
+        "fit_seconds": fit_seconds,
+        "n_iter": detector.n_iter_,
+    }
+
+
+def random_pa_f1(labels: np.ndarray, share: float, seed: int) -> float:
+    """Mean point-adjusted F1 of flags drawn at random at the same rate."""
+    rng = np.random.default_rng(seed)
+    draws = [
+        point_adjusted_precision_recall_fscore(
+            labels, (rng.random(len(labels)) < share).astype(int)
+        )[2]
+        for _ in range(N_RANDOM_DRAWS)
+    ]
+    return float(np.mean(draws))
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """One row per set: mean and, over several seeds, standard deviation."""
+    rows = []
+    for name in dict.fromkeys(r["set"] for r in report["results"]):
+        group = [r for r in report["results"] if r["set"] == name]
+        row = [name, str(len(group))]
+        for figure in FIGURES:
+            values = np.array([r[figure] for r in group], dtype=float)
+            if figure not in ("fit_seconds", "n_iter"):
+                values *= 100
+            spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+            row.append(f"{values.mean():.2f}{spread}")
+        rows.append(row)
+    table = markdown_table(["set", "seeds", *FIGURES.values()], rows)
+    return f"{table}\n\n- Command: `{report['command']}`\n"
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
+    parser.add_argument("--sets", nargs="+", default=["msl"])
+    parser.add_argument("--size", choices=SIZES, default="default")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--max-iter", type=int, help="epochs of each phase at most")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--out", help="stored as benchmarks/results/OUT.json and .md")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    parameters = PROTOCOL | SIZES[args.size] | {"verbose": args.verbose}
+    if args.max_iter is not None:
+        parameters["max_iter"] = args.max_iter
+    arguments = sys.argv[1:] if argv is None else argv
+    report = {
+        "command": shlex.join(["python", "benchmarks/paper.py", *arguments]),
+        "environment": environment(),
+        "detector": repr(MEMTODetector(**parameters)),
+        "results": [],
+    }
+    for name in args.sets:
+        for seed in args.seeds:
+            print(f"{name}: seed {seed}", file=sys.stderr, flush=True)
+            try:
+                figures = evaluate(name, args.data, parameters, seed)
+            except FileNotFoundError as error:
+                sys.exit(f"error: {error}")
+            figures = {key: float(value) for key, value in figures.items()}
+            report["results"].append({"set": name, "seed": seed, **figures})
+            save(report, markdown(report), args.out or f"paper-{args.size}")
+    print(markdown(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

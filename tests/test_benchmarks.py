@@ -1,0 +1,224 @@
+"""The benchmark scripts, on small made-up data."""
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+BASELINES = (
+    "Random",
+    "PCA",
+    "IsolationForest",
+    "1-NN",
+    "1-NN-ma21",
+    "1-NN-all",
+    "1-NN-all-ma21",
+    "KMeans40",
+)
+ANOMALY = slice(60, 90)
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Import a script as it sees itself: with its own folder on the path."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+    def load_module(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    return load_module
+
+
+@pytest.fixture
+def accuracy(load):
+    return load("accuracy")
+
+
+def made_up_entity(seed: int, n_test: int = 150):
+    """Two sines and a constant channel; the anomaly leaves their common plane."""
+    rng = np.random.default_rng(seed)
+    phase = np.arange(200 + n_test)[:, None] / 5 + np.array([0, 1, 2, 0])
+    X = np.sin(phase) * [1, 2, 3, 0] + 0.05 * rng.normal(size=phase.shape)
+    X[:, 3] = 0.1
+    labels = np.zeros(n_test, dtype=np.uint8)
+    labels[ANOMALY] = 1
+    test = X[200:] + labels[:, None] * [3, -6, 9, 0]
+    return X[:200].astype(np.float32), test.astype(np.float32), labels
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The set "toy": entity a, entity b, and one without anomalies."""
+    train, test, labels = zip(*(made_up_entity(seed) for seed in range(3)), strict=True)
+    labels[2][:] = 0
+    np.savez(
+        tmp_path / "toy.npz",
+        train=np.concatenate(train),
+        test=np.concatenate(test),
+        labels=np.concatenate(labels),
+        names=np.array(["a", "b", "calm"]),
+        train_lengths=np.array([200] * 3),
+        test_lengths=np.array([150] * 3),
+    )
+    return tmp_path
+
+
+def run(accuracy, folder, *options, sets=("toy",)):
+    """Exit status and the stored report."""
+    out = folder / "report"
+    argv = ["--data", str(folder), "--sets", *sets, "--out", str(out), *options]
+    status = accuracy.main(argv)
+    return status, json.loads(out.with_name("report.json").read_text())
+
+
+def test_loader_splits_into_entities(load, folder):
+    entities = load("_data").load_entities("toy", folder)
+    assert [e.name for e in entities] == ["a", "b", "calm"]
+    train, test, labels = made_up_entity(1)
+    np.testing.assert_array_equal(entities[1].train, train)
+    np.testing.assert_array_equal(entities[1].test, test)
+    np.testing.assert_array_equal(entities[1].labels, labels)
+    assert entities[1].train.dtype == np.float32
+
+
+def test_loader_names_where_it_looked(load, folder):
+    with pytest.raises(FileNotFoundError, match=r"nosuch\.npz.*in that folder: toy\."):
+        load("_data").load_entities("nosuch", folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"names": None}, "names"),
+        ({"test_lengths": np.array([150, 150, 151])}, "sum to 451, not to 450"),
+    ],
+)
+def test_loader_rejects_another_layout(load, folder, change, message):
+    arrays = dict(np.load(folder / "toy.npz")) | change
+    np.savez(folder / "bad.npz", **{k: v for k, v in arrays.items() if v is not None})
+    with pytest.raises(ValueError, match=rf"bad\.npz.*layout.*{message}"):
+        load("_data").load_entities("bad", folder)
+
+
+def test_every_baseline_is_tested(accuracy):
+    others = accuracy.DETECTORS.keys() - set(BASELINES)
+    assert others == {"MEMTODetector", "MEMTODetector-softmax"}
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baseline_scores_every_row(accuracy, name):
+    train, test, _ = made_up_entity(0)
+    detector = accuracy.build(name, 0, {}).fit(train)
+    scores = detector.score_samples(test)
+    assert scores.shape == (150,)
+    assert np.isfinite(scores).all()
+    again = accuracy.build(name, 0, {}).fit(train).score_samples(test)
+    np.testing.assert_array_equal(scores, again)
+    assert detector.score_samples(test[:5]).shape == (5,)
+
+
+@pytest.mark.parametrize("name", [n for n in BASELINES if n != "Random"])
+def test_baseline_ranks_the_obvious_anomaly_lowest(accuracy, name):
+    train, test, labels = made_up_entity(0)
+    scores = accuracy.build(name, 0, {}).fit(train).score_samples(test)
+    assert labels[scores.argmin()] == 1
+    assert roc_auc_score(labels, -scores) > 0.9
+
+
+def test_nearest_row_keeps_at_most_n_rows(load):
+    X = np.arange(50.0)[:, None]
+    few = load("_baselines").NearestRow(n_rows=5, random_state=0).fit(X)
+    assert np.count_nonzero(few.score_samples(X) == 0) == 5
+    whole = load("_baselines").NearestRow(n_rows=None).fit(X)
+    assert not whole.score_samples(X).any()
+
+
+def test_window_score_is_the_mean_over_the_windows_that_hold_a_row(load):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    detector = load("_baselines").WindowKMeans(8, 3, random_state=0).fit(X)
+    starts = range(60 - 8 + 1)
+    flat = np.array([X[i : i + 8].T.ravel() for i in starts])
+    distance = detector.kmeans_.transform(flat).min(axis=1)
+    naive = [
+        np.mean([distance[i] for i in starts if i <= row < i + 8]) for row in range(60)
+    ]
+    np.testing.assert_allclose(detector.score_samples(X), -np.array(naive))
+
+
+def test_accuracy_end_to_end(accuracy, folder, capsys):
+    options = ["--detectors", *BASELINES, "--seeds", "0", "1"]
+    status, report = run(accuracy, folder, *options)
+    assert status == 0
+    assert not report["partial"]
+    assert {"python", "scikit-learn", "torch", "skmemto"} <= report[
+        "environment"
+    ].keys()
+    assert report["command"].startswith("python benchmarks/accuracy.py --data")
+    assert report["notes"] == ["toy calm: skipped, its test labels are all the same."]
+    means = {row["detector"]: row for row in report["means"]}
+    assert list(means) == list(BASELINES)
+    assert means["IsolationForest"]["n_seeds"] == 2
+    assert means["PCA"]["n_seeds"] == means["1-NN-all"]["n_seeds"] == 1
+    assert means["1-NN"]["auroc"] > 0.95
+    assert means["PCA"]["auroc_sd"] is None
+    entities = [r for r in report["results"] if r["detector"] == "Random"]
+    assert [(r["entity"], r["seed"]) for r in entities] == [
+        ("a", 0),
+        ("b", 0),
+        ("a", 1),
+        ("b", 1),
+    ]
+    ap = np.reshape([r["average_precision"] for r in entities], (2, 2)).mean(axis=1)
+    np.testing.assert_allclose(means["Random"]["average_precision"], ap.mean())
+    np.testing.assert_allclose(means["Random"]["average_precision_sd"], ap.std(ddof=1))
+    table = (folder / "report.md").read_text()
+    assert table in capsys.readouterr().out
+    assert "| detector | toy AUROC / AP | fit s | score s |" in table
+    assert "| 1-NN-all |" in table
+
+
+def test_one_failing_detector_costs_only_itself(accuracy, folder, monkeypatch):
+    class Broken(accuracy.RandomScores):
+        def score_samples(self, X):
+            return np.full(len(X), np.nan)
+
+    monkeypatch.setitem(accuracy.DETECTORS, "Broken", lambda seed: Broken())
+    status, report = run(accuracy, folder, "--detectors", "Broken", "PCA")
+    assert status == 1
+    broken, pca = report["means"]
+    assert (broken["n_failed"], pca["n_failed"]) == (2, 0)
+    assert "auroc" not in broken
+    assert "NaN" in report["results"][0]["error"]
+    assert "| Broken | failed (2) |" in (folder / "report.md").read_text()
+
+
+def test_quick_says_that_it_is_partial(accuracy, folder):
+    options = ["--detectors", "IsolationForest", "--quick", "--seeds", "3", "4"]
+    _, report = run(accuracy, folder, *options)
+    assert report["partial"]
+    assert "PARTIAL" in (folder / "report.md").read_text()
+    assert {r["seed"] for r in report["results"]} == {3}
+
+
+def test_set_param_reaches_the_detectors_that_have_it(accuracy, folder):
+    options = ["--detectors", "IsolationForest", "PCA"]
+    _, report = run(accuracy, folder, *options, "--set-param", "n_estimators=7")
+    assert "n_estimators=7" in report["detectors"]["IsolationForest"]
+    assert "n_estimators" not in report["detectors"]["PCA"]
+
+
+@pytest.mark.parametrize("option", ["n_trees=7", "n_estimators"])
+def test_set_param_errors(accuracy, folder, option, capsys):
+    with pytest.raises(SystemExit):
+        run(accuracy, folder, "--detectors", "PCA", "--set-param", option)
+    assert option.split("=")[0] in capsys.readouterr().err
+
+
+def test_missing_set_stops_before_any_fit(accuracy, folder):
+    with pytest.raises(SystemExit, match=r"looked for .*nosuch\.npz"):
+        run(accuracy, folder, sets=("toy", "nosuch"))
