@@ -1,0 +1,299 @@
+"""Pictures of anomaly scores over time."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from textwrap import fill
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array, check_scalar
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+__all__ = ["AnomalyScoreDisplay"]
+
+
+class AnomalyScoreDisplay:
+    r"""Multivariate time series with their anomaly scores.
+
+    One axis per channel shows the readings (solid blue) and the reconstruction (dashed
+    red), if there is one. The lowest axis shows the anomaly score, high = anomalous,
+    with its threshold. Known anomalies are orange bands across all axes.
+
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`, which check the
+    data. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The readings, rows in time order. NaN leaves a gap.
+    score : ndarray of shape (n_samples,)
+        Scores as `score_samples` returns them: the higher, the more normal.
+    reconstruction : ndarray of shape (n_samples, n_features), default=None
+        What a detector made of `X`, in the units of `X`.
+    y : ndarray of shape (n_samples,), default=None
+        True labels: 1 for anomalous rows, 0 for normal ones.
+    threshold : float or ndarray of shape (n_samples,), default=None
+        Rows with a score below it are flagged: `offset_` of a detector.
+    feature_names : array-like of str of shape (n_features,), default=None
+        Names of the channels. By default "x0", "x1", ...
+    index : ndarray of shape (n_samples,), default=None
+        Positions on the horizontal axis, numbers or times; by default row numbers.
+
+    Attributes
+    ----------
+    figure_, axes_ : matplotlib Figure, ndarray of matplotlib Axes
+        The figure; the axes of the channels, and last the one of the score.
+    lines_, reconstruction_lines_ : list of matplotlib Artists
+        The readings and the reconstruction (or `None`), a line per channel drawn.
+    score_line_, threshold_line_ : matplotlib Artist
+        The anomaly score and its threshold (or `None`).
+    bands_ : list of matplotlib Artists
+        The known anomalies (or `None`), a collection per axis.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sklearn.ensemble import IsolationForest
+    >>> from skmemto.datasets import make_anomalous_series
+    >>> from skmemto.plotting import AnomalyScoreDisplay
+    >>> data = make_anomalous_series(n_test=300, n_features=2, n_events=2,
+    ...                              random_state=0)
+    >>> detector = IsolationForest(random_state=0).fit(data.X_train)
+    >>> display = AnomalyScoreDisplay.from_estimator(
+    ...     detector, data.X_test, data.y_test, axes=Figure().subplots(3, sharex=True))
+    >>> [ax.get_ylabel() for ax in display.axes_]
+    ['x0', 'x1', 'anomaly\nscore']
+    """
+
+    def __init__(
+        self,
+        *,
+        X: np.ndarray,
+        score: np.ndarray,
+        reconstruction: np.ndarray | None = None,
+        y: np.ndarray | None = None,
+        threshold: float | np.ndarray | None = None,
+        feature_names: Sequence[str] | None = None,
+        index: np.ndarray | None = None,
+    ) -> None:
+        self.X = X
+        self.score = score
+        self.reconstruction = reconstruction
+        self.y = y
+        self.threshold = threshold
+        self.feature_names = feature_names
+        self.index = index
+
+    def plot(self, *, axes: ArrayLike | None = None, max_channels: int = 8) -> Self:
+        """Plot the channels and the anomaly score.
+
+        Parameters
+        ----------
+        axes : array-like of matplotlib Axes, default=None
+            Axes to draw on, one for each channel drawn and one for the score, best
+            sharing their x axis. If `None`, a new figure is created.
+        max_channels : int, default=8
+            Further channels are left out, and the figure says so.
+
+        Returns
+        -------
+        display : AnomalyScoreDisplay
+            The display itself.
+
+        Raises
+        ------
+        ValueError
+            If `max_channels` is not positive, or the number of `axes` does not fit.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        check_scalar(max_channels, "max_channels", Integral, min_val=1)
+        n_channels = min(max_channels, self.X.shape[1])
+        self.axes_ = _check_axes(axes, n_channels + 1)
+        self.figure_ = self.axes_[0].get_figure()
+
+        index = np.arange(len(self.X)) if self.index is None else self.index
+        *tops, bottom = self.axes_
+        kw = {"color": "tab:blue", "label": "original"}
+        self.lines_ = _lines(tops, index, self.X, **kw)
+        self.reconstruction_lines_ = self.bands_ = self.threshold_line_ = None
+        if self.reconstruction is not None:
+            kw = {"color": "tab:red", "ls": "--", "label": "reconstruction"}
+            self.reconstruction_lines_ = _lines(tops, index, self.reconstruction, **kw)
+        if self.y is not None:
+            self.bands_ = _bands(self.axes_, index, self.y)
+        self.score_line_ = bottom.plot(index, -self.score, color="black", lw=1)[0]
+        if self.threshold is not None:
+            threshold = np.broadcast_to(np.negative(self.threshold), len(index))
+            kw = {"color": "tab:green", "lw": 1.5, "label": "threshold"}
+            self.threshold_line_ = bottom.plot(index, threshold, **kw)[0]
+        self._annotate(n_channels)
+        return self
+
+    def _annotate(self, n_channels: int) -> None:
+        n_features = self.X.shape[1]
+        names = self.feature_names
+        names = [f"x{i}" for i in range(n_features)] if names is None else names
+        labels = [fill(str(name), 20) for name in names[:n_channels]]
+        labels.append("anomaly\nscore")
+        for ax, label in zip(self.axes_, labels, strict=True):
+            ax.set_ylabel(label, rotation=0, ha="right", va="center")
+            ax.margins(x=0)
+        self.figure_.align_ylabels(self.axes_)
+        self.axes_[-1].set_xlabel("row" if self.index is None else "time")
+        if n_channels < n_features:
+            note = f"first {n_channels} of {n_features} channels"
+            self.axes_[0].set_title(note, loc="left", fontsize="medium")
+
+        artists = (self.lines_, self.reconstruction_lines_, self.bands_)
+        handles = [per_axis[0] for per_axis in artists if per_axis is not None]
+        handles += [] if self.threshold is None else [self.threshold_line_]
+        place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
+        self.axes_[0].legend(handles=handles, ncols=4, frameon=False, **place)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        **options: Any,
+    ) -> Self:
+        """Plot the scores that a fitted detector gives, by :meth:`from_predictions`.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted detector with `score_samples`, or a Pipeline that ends in one. Its
+            `offset_` is the threshold; where it has none, as a search has, it comes
+            from `decision_function`. The reconstruction is drawn if there is a method
+            `reconstruct`: a Pipeline has none, as not all transformers can be undone.
+        X : array-like of shape (n_samples, n_features)
+            The readings, rows in time order, as the estimator takes them.
+        y : array-like of shape (n_samples,), default=None
+            True labels: 1 for anomalous rows, 0 for normal ones.
+        groups : array-like of shape (n_samples,), default=None
+            Passed to the methods of the estimator, if given.
+        **options : dict
+            `feature_names`, `index`, `axes`, `max_channels`: as there.
+
+        Returns
+        -------
+        display : AnomalyScoreDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If `groups` is given and the estimator takes none.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        routed = {} if groups is None else {"groups": groups}
+        score = estimator.score_samples(X, **routed)
+        detector = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        threshold = getattr(detector, "offset_", None)
+        if threshold is None and hasattr(estimator, "decision_function"):
+            threshold = score - estimator.decision_function(X, **routed)
+        if hasattr(estimator, "reconstruct"):
+            options["reconstruction"] = estimator.reconstruct(X, **routed)
+        return cls.from_predictions(X, score, y=y, threshold=threshold, **options)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X: ArrayLike,
+        score: ArrayLike,
+        *,
+        reconstruction: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        threshold: float | ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        index: ArrayLike | None = None,
+        axes: ArrayLike | None = None,
+        max_channels: int = 8,
+    ) -> Self:
+        """Plot scores that were computed before.
+
+        Parameters
+        ----------
+        X, score, reconstruction, y, threshold, feature_names, index : array-like
+            See :class:`AnomalyScoreDisplay`. The names default to the columns of `X`.
+        axes, max_channels : array-like of matplotlib Axes, int
+            See :meth:`plot`.
+
+        Returns
+        -------
+        display : AnomalyScoreDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match, `y` holds anything but 0 and 1, or `index` strings.
+        """
+        names = getattr(X, "columns", None) if feature_names is None else feature_names
+        X = check_array(X, ensure_all_finite="allow-nan", input_name="X")
+        rows, columns = X.shape[:1], X.shape[1:]
+        y = _check_shape(y, "y", rows)
+        if y is not None and not np.isin(y, [0, 1]).all():
+            raise ValueError(
+                f"The 'y' parameter of {cls.__name__} must hold 1 for anomalous and 0 "
+                f"for normal rows. Got the values {np.unique(y)[:5]} instead."
+            )
+        index = _check_shape(index, "index", rows)
+        if index is not None and isinstance(index[0], str):
+            raise ValueError(f"'index' must hold numbers or times. Got '{index[0]}'.")
+        if np.size(threshold) > 1:
+            threshold = _check_shape(threshold, "threshold", rows)
+        display = cls(
+            X=X,
+            score=_check_shape(score, "score", rows),
+            reconstruction=_check_shape(reconstruction, "reconstruction", X.shape),
+            y=y,
+            threshold=threshold,
+            feature_names=_check_shape(names, "feature_names", columns),
+            index=index,
+        )
+        return display.plot(axes=axes, max_channels=max_channels)
+
+
+def _check_shape(value: ArrayLike | None, name: str, shape: tuple) -> Any:
+    value = None if value is None else np.asarray(value)
+    if value is not None and value.shape != shape:
+        raise ValueError(
+            f"The {name!r} parameter of AnomalyScoreDisplay must be of shape {shape} "
+            f"to match X. Got shape {value.shape} instead."
+        )
+    return value
+
+
+def _check_axes(axes: ArrayLike | None, n_axes: int) -> np.ndarray:
+    if axes is None:
+        import matplotlib.pyplot as plt
+
+        size = (11, 1 + 1.1 * n_axes)
+        _, axes = plt.subplots(n_axes, sharex=True, figsize=size, layout="constrained")
+    axes = np.ravel(np.asarray(axes, dtype=object))
+    if len(axes) != n_axes:
+        raise ValueError(
+            f"The 'axes' parameter of AnomalyScoreDisplay must hold {n_axes} axes, one "
+            f"per channel drawn and one for the score. Got {len(axes)} instead."
+        )
+    return axes
+
+
+def _lines(axes: list, index: np.ndarray, values: np.ndarray, **style: Any) -> list:
+    columns = zip(axes, values.T, strict=False)
+    return [ax.plot(index, column, lw=1, **style)[0] for ax, column in columns]
+
+
+def _bands(axes: np.ndarray, index: np.ndarray, y: np.ndarray) -> list:
+    # The outline keeps a single row visible in a long series.
+    kw = {"color": ("tab:orange", 0.35), "lw": 1, "label": "anomaly", "where": y == 1}
+    return [
+        ax.fill_between(index, 0, 1, transform=ax.get_xaxis_transform(), **kw)
+        for ax in axes
+    ]
