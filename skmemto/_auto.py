@@ -12,7 +12,7 @@ _WINDOW = 50
 _ROWS_PER_WINDOW_STEP = 20
 _WINDOWS_PER_EPOCH = 1024
 _WINDOWS_PER_SCORED_ROW = 2
-_WINDOW_SHARE_OF_HALF_SMOOTHING = 8
+_SPANS_PER_WINDOW = 2
 
 
 def window_size(requested: int | str, series: SeriesBounds) -> int:
@@ -56,10 +56,9 @@ def score_stride(requested: int | str, criterion: str, window_size: int) -> int:
 
 
 def smoothing(requested: int | str, criterion: str, window_size: int) -> int:
-    """Return the length of the moving average; the paper's scores have none."""
+    """Return the span of the average over time; the paper's scores have none."""
     if requested != "auto":
         return requested
     if criterion != "calibrated":
         return 1
-    # Odd: as many rows after as before.
-    return 2 * (window_size // _WINDOW_SHARE_OF_HALF_SMOOTHING) + 1
+    return max(1, window_size // _SPANS_PER_WINDOW)

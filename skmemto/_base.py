@@ -24,8 +24,8 @@ from skmemto._criteria import (
     Criterion,
     Deviations,
     error_scale,
+    exponential_average,
     make_criterion,
-    moving_average,
 )
 from skmemto._device import make_generator, resolve_device, usable_device
 from skmemto._inference import RowOutputs, iter_row_outputs
@@ -243,7 +243,7 @@ class BaseWindowDetector(
         scores = np.empty(len(X))
         for start, stop in series:
             steps = criterion.score(error[start:stop], latent[start:stop])
-            scores[start:stop] = -moving_average(steps, smoothing)
+            scores[start:stop] = -exponential_average(steps, smoothing)
         return scores
 
     def _criterion(self) -> Criterion:

@@ -12,13 +12,19 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import convolve1d
+from scipy.signal import lfilter
 from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
 # Channels that are constant in training are reconstructed almost exactly. They are
 # measured by this share of the scale of the worst channel.
 _LEAST_SHARE = 1e-4
+# A channel counts for at most this many times its scale: beyond, more is no news, and
+# would drown all other rows and channels.
+_MOST_RATIO = 100.0
+# Order of the power mean over the channels: 1 would be the mean, in which one channel
+# drowns among many; infinity the maximum, which does not see many that deviate a bit.
+_POWER = 4
 
 
 class Deviations(NamedTuple):
@@ -73,11 +79,10 @@ class SoftmaxCriterion(InputDeviation):
 
 @dataclass(frozen=True)
 class CalibratedCriterion:
-    """Root mean square over the channels of the error in units of each channel's own.
+    """Power mean over the channels of the error in units of each channel's own.
 
     A channel that is hard to reconstruct on normal data has to deviate more to
-    count as much as one that is easy. The mean square over the channels, rather
-    than the mean, keeps what a single channel shows from drowning among many.
+    count as much as one that is easy.
     """
 
     error_scale: NDArray
@@ -86,7 +91,8 @@ class CalibratedCriterion:
         """Combine the channels, each divided by its scale."""
         least = _LEAST_SHARE * self.error_scale.max()
         scale = np.maximum(self.error_scale, least if least > 0 else 1.0)
-        return np.sqrt(np.square(input_deviations / scale).mean(axis=1))
+        ratios = np.minimum(input_deviations / scale, _MOST_RATIO)
+        return (ratios**_POWER).mean(axis=1) ** (1 / _POWER)
 
     def score(self, error: NDArray, latent: NDArray) -> NDArray:
         """Return the calibrated error itself."""
@@ -138,14 +144,21 @@ def windowed_softmax(latent: NDArray, window_size: int, temperature: float) -> N
     return weights
 
 
-def moving_average(scores: NDArray, length: int) -> NDArray:
-    """Centred moving average of one series; shorter at its ends.
+def exponential_average(scores: NDArray, span: int) -> NDArray:
+    """Average of one series, weights falling exponentially on both sides.
 
-    Summed anew at each step: a running sum would carry the rounding error of one
-    huge score along the rest of the series.
+    A row k steps away weighs ``d ** k`` with ``d = (span - 1) / (span + 1)``, as in
+    pandas' ``ewm(span=span)`` to both sides. The peak in the middle keeps short
+    anomalies sharp, the long tails carry long ones over their quiet moments.
     """
-    if length == 1 or len(scores) == 0:
+    if span == 1 or len(scores) == 0:
         return scores
-    kernel = np.ones(length)
-    total = convolve1d(scores, kernel, mode="constant")
-    return total / convolve1d(np.ones(len(scores)), kernel, mode="constant")
+    decay = (span - 1) / (span + 1)
+    return _two_sided(scores, decay) / _two_sided(np.ones(len(scores)), decay)
+
+
+def _two_sided(x: NDArray, decay: float) -> NDArray:
+    """Sum over all k of ``decay ** abs(k) * x[t + k]``."""
+    before = lfilter([1.0], [1.0, -decay], x)
+    after = lfilter([0.0, decay], [1.0, -decay], x[::-1])[::-1]
+    return before + after

@@ -66,8 +66,8 @@ class MEMTODetector(BaseWindowDetector):
         Weight of the entropy of the memory's attention in the loss.
     criterion : {"calibrated", "softmax", "isd", "lsd"}, default="calibrated"
         How deviations become a score. "calibrated": the ISD of each channel in units
-        of its mean plus standard deviation on the training data, the root mean
-        square of these over the channels, smoothed over time. "softmax": the
+        of its mean plus standard deviation on the training data, at most 100; the
+        power mean of order 4 over the channels; smoothed over time. "softmax": the
         paper's, the softmax over each window of the LSD divided by `temperature`,
         times the ISD; it puts a peak into every window, which suits the evaluation
         by point adjustment and little else. "isd" and "lsd": one deviation alone.
@@ -77,9 +77,11 @@ class MEMTODetector(BaseWindowDetector):
         and for "softmax" the whole one. More than `window_size_` is taken as that,
         so that no row is left out.
     smoothing : int or "auto", default="auto"
-        Number of rows of the centred moving average over the scores; 1 means none.
-        "auto" takes about a quarter of the window for "calibrated" and 1 otherwise.
-        A score rests on half as many later rows.
+        Span, in rows, of the average over time, whose weights fall exponentially
+        to both sides: with the distance k as ``((span - 1) / (span + 1)) ** k``, as
+        in pandas. 1 means none. "auto" takes half the window for "calibrated" and 1
+        otherwise. Half of the weight lies on rows that come later, most of it
+        within a span.
     standardize : bool, default=True
         Whether to scale each channel to zero mean and unit variance first.
     max_iter : int, default=3

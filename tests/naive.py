@@ -281,22 +281,23 @@ def error_scale(input_deviations):
 
 
 def calibrated_criterion(input_deviations, scale):
-    """Root mean square of the deviations in units of each channel's own (ours)."""
+    """Power mean of the deviations in units of each channel's own, capped (ours)."""
     least = 1e-4 * max(scale) or 1.0
     scores = []
     for row in input_deviations:
-        ratios = [v / max(s, least) for v, s in zip(row, scale, strict=True)]
-        scores.append(math.sqrt(sum(ratio**2 for ratio in ratios) / len(ratios)))
+        ratios = [min(v / max(s, least), 100) for v, s in zip(row, scale, strict=True)]
+        scores.append((sum(ratio**4 for ratio in ratios) / len(ratios)) ** (1 / 4))
     return np.array(scores)
 
 
-def moving_average(scores, length):
-    """Average over the `length` steps around each; of an even number one more after."""
+def exponential_average(scores, span):
+    """Average whose weights fall exponentially to both sides."""
+    decay = (span - 1) / (span + 1)
     averages = []
     for t in range(len(scores)):
-        first = t - (length - 1) // 2
-        inside = scores[max(0, first) : first + length]
-        averages.append(sum(inside) / len(inside))
+        weights = [decay ** abs(t - s) for s in range(len(scores))]
+        total = sum(w * v for w, v in zip(weights, scores, strict=True))
+        averages.append(total / sum(weights))
     return np.array(averages)
 
 
