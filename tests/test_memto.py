@@ -88,7 +88,7 @@ def test_kmeans_on_the_queries_of_the_pretrained_encoder(detector, waves, monkey
 
 def test_best_items_are_kept_with_the_best_weights(detector, monkeypatch):
     # One batch of validation windows in each epoch; the third and the fifth are best.
-    validation = iter([5.0, 4.0, 1.0, 9.0, 9.0, 9.0] + [5.0, 4.0, 3.0, 2.0, 1.0, 9.0])
+    validation = iter([5.0, 4.0, 1.0, 9.0, 9.0, 9.0, 5.0, 4.0, 3.0, 2.0, 1.0, 9.0])
     trained = MEMTONetwork.loss
 
     def loss(self, windows, generator):
