@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from skmemto import _auto
 from skmemto._criteria import (
+    CalibratedCriterion,
     Criterion,
     Deviations,
     error_scale,
@@ -239,12 +240,17 @@ class BaseWindowDetector(
         ):
             error[rows] = criterion.reduce(input_deviations)
             latent[rows] = latent_deviations
-        smoothing = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
-        scores = np.empty(len(X))
         for start, stop in series:
-            steps = criterion.score(error[start:stop], latent[start:stop])
-            scores[start:stop] = -exponential_average(steps, smoothing)
-        return scores
+            error[start:stop] = criterion.score(error[start:stop], latent[start:stop])
+        return -self._smooth(error, series)
+
+    def _smooth(self, values: NDArray, series: SeriesBounds) -> NDArray:
+        """Average each series over time."""
+        span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
+        parts = [
+            exponential_average(values[start:stop], span) for start, stop in series
+        ]
+        return np.concatenate(parts)
 
     def _criterion(self) -> Criterion:
         return make_criterion(
@@ -275,7 +281,11 @@ class BaseWindowDetector(
         return self._score_samples(*self._validate(X, groups))
 
     def deviations(
-        self, X: ArrayLike, *, groups: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        calibrated: bool = False,
     ) -> Deviations:
         """Compute what the score is made of: which channel deviates, and how.
 
@@ -285,6 +295,10 @@ class BaseWindowDetector(
             Rows in time order.
         groups : array-like of shape (n_samples,), default=None
             Equal values in one contiguous run of rows make one series.
+        calibrated : bool, default=False
+            Whether to give, instead of raw input deviations, each channel's part of
+            the score of criterion "calibrated": over the channels they sum to that
+            score (with the sign turned).
 
         Returns
         -------
@@ -303,6 +317,9 @@ class BaseWindowDetector(
         ):
             result.input[rows] = input_deviations
             result.latent[rows] = latent_deviations
+        if calibrated:
+            parts = CalibratedCriterion(self.error_scale_).contributions(result.input)
+            result.input[:] = self._smooth(parts, series)
         return result
 
     def reconstruct(

@@ -89,14 +89,23 @@ class CalibratedCriterion:
 
     def reduce(self, input_deviations: NDArray) -> NDArray:
         """Combine the channels, each divided by its scale."""
-        least = _LEAST_SHARE * self.error_scale.max()
-        scale = np.maximum(self.error_scale, least if least > 0 else 1.0)
-        ratios = np.minimum(input_deviations / scale, _MOST_RATIO)
-        return (ratios**_POWER).mean(axis=1) ** (1 / _POWER)
+        return self._powers(input_deviations).mean(axis=1) ** (1 / _POWER)
+
+    def contributions(self, input_deviations: NDArray) -> NDArray:
+        """Share `reduce` out among the channels (n, F), so that they sum to it."""
+        powers = self._powers(input_deviations)
+        total = powers.sum(axis=1, keepdims=True)
+        shares = np.divide(powers, total, out=np.zeros_like(powers), where=total > 0)
+        return shares * self.reduce(input_deviations)[:, np.newaxis]
 
     def score(self, error: NDArray, latent: NDArray) -> NDArray:
         """Return the calibrated error itself."""
         return error
+
+    def _powers(self, input_deviations: NDArray) -> NDArray:
+        least = _LEAST_SHARE * self.error_scale.max()
+        scale = np.maximum(self.error_scale, least if least > 0 else 1.0)
+        return np.minimum(input_deviations / scale, _MOST_RATIO) ** _POWER
 
 
 def error_scale(parts: Iterable[NDArray]) -> NDArray[np.float64]:
@@ -145,7 +154,7 @@ def windowed_softmax(latent: NDArray, window_size: int, temperature: float) -> N
 
 
 def exponential_average(scores: NDArray, span: int) -> NDArray:
-    """Average of one series, weights falling exponentially on both sides.
+    """Average of one series along its rows, weights falling on both sides.
 
     A row k steps away weighs ``d ** k`` with ``d = (span - 1) / (span + 1)``, as in
     pandas' ``ewm(span=span)`` to both sides. The peak in the middle keeps short
@@ -154,11 +163,12 @@ def exponential_average(scores: NDArray, span: int) -> NDArray:
     if span == 1 or len(scores) == 0:
         return scores
     decay = (span - 1) / (span + 1)
-    return _two_sided(scores, decay) / _two_sided(np.ones(len(scores)), decay)
+    weights = _two_sided(np.ones(len(scores)), decay)
+    return (_two_sided(scores, decay).T / weights).T
 
 
 def _two_sided(x: NDArray, decay: float) -> NDArray:
     """Sum over all k of ``decay ** abs(k) * x[t + k]``."""
-    before = lfilter([1.0], [1.0, -decay], x)
-    after = lfilter([0.0, decay], [1.0, -decay], x[::-1])[::-1]
+    before = lfilter([1.0], [1.0, -decay], x, axis=0)
+    after = lfilter([0.0, decay], [1.0, -decay], x[::-1], axis=0)[::-1]
     return before + after

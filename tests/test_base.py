@@ -53,6 +53,19 @@ def test_input_deviation_is_that_of_the_reconstruction(
     assert detector.score(X) == pytest.approx(-np.mean(error**2), rel=1e-5)
 
 
+@pytest.mark.parametrize("smoothing", ["auto", 1, 9])
+def test_calibrated_deviations_sum_to_the_score(make_detector, waves, smoothing):
+    detector = make_detector(smoothing=smoothing).fit(waves)
+    new = make_waves(seed=1)
+    new[100:120, 1] += 3 * waves[:, 1].std()
+    groups = np.repeat([0, 1], [250, 150])
+    parts = detector.deviations(new, groups=groups, calibrated=True).input
+    assert parts.shape == new.shape
+    scores = detector.score_samples(new, groups=groups)
+    assert_allclose(parts.sum(axis=1), -scores, rtol=1e-10)
+    assert (parts[100:120].argmax(axis=1) == 1).all()  # the channel to blame
+
+
 def test_reconstruction_is_in_the_units_of_the_data(make_detector):
     X = make_waves(n_samples=1000)
     detector = make_detector(max_iter=8).fit(X)
