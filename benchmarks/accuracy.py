@@ -32,8 +32,9 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from skmemto import MEMTODetector
+from skmemto.metrics import vus_pr
 
-FIGURES = ("auroc", "average_precision", "fit_seconds", "score_seconds")
+FIGURES = ("auroc", "average_precision", "vus_pr", "fit_seconds", "score_seconds")
 
 # Name -> factory(seed). One without a `random_state` in its parameters runs once.
 DETECTORS: dict[str, Callable[[int], BaseEstimator]] = {
@@ -54,6 +55,8 @@ DETECTORS: dict[str, Callable[[int], BaseEstimator]] = {
     ),
     "MEMTODetector": lambda seed: MEMTODetector(random_state=seed),
 }
+# All but ours.
+BASELINES = [name for name in DETECTORS if not name.startswith("MEMTO")]
 
 
 def build(name: str, seed: int, params: dict[str, Any]) -> BaseEstimator:
@@ -81,6 +84,7 @@ def evaluate(detector: BaseEstimator, entity: Entity) -> dict[str, float]:
     return {
         "auroc": float(roc_auc_score(entity.labels, anomaly)),
         "average_precision": float(average_precision_score(entity.labels, anomaly)),
+        "vus_pr": vus_pr(entity.labels, anomaly),
         "fit_seconds": fitted - start,
         "score_seconds": scored - fitted,
     }
@@ -133,11 +137,12 @@ def summarize(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """One row per detector: AUROC / average precision in % per set, and seconds."""
+    """One row per detector: accuracy in % per set, and seconds."""
     cells = {(row["detector"], row["set"]): row for row in report["means"]}
     names = list(dict.fromkeys(name for name, _ in cells))
     sets = list(dict.fromkeys(set_name for _, set_name in cells))
-    header = ["detector", *(f"{s} AUROC / AP" for s in sets), "fit s", "score s"]
+    header = ["detector", *(f"{s} AUROC / AP / VUS-PR" for s in sets)]
+    header += ["fit s", "score s"]
     lines = []
     for name in names:
         rows = [cells.get((name, s)) for s in sets]
@@ -148,9 +153,29 @@ def markdown(report: dict[str, Any]) -> str:
             for key in ("fit_seconds", "score_seconds")
         ]
         lines.append([name, *map(_cell, rows), *seconds])
+    lines += _ratios(cells, sets, len(header))
     table = markdown_table(header, lines)
     notes = [f"- {note}" for note in report["notes"]]
     return "\n".join([table, "", *notes, f"- Command: `{report['command']}`", ""])
+
+
+def _ratios(
+    cells: dict[tuple[str, str], dict[str, Any]], sets: list[str], width: int
+) -> list[list[str]]:
+    """Average precision of MEMTODetector by that of the best baseline, per set."""
+    line = ["AP of MEMTODetector by the best baseline's"]
+    for set_name in sets:
+        ap = {
+            name: row["average_precision"]
+            for (name, s), row in cells.items()
+            if s == set_name and "average_precision" in row
+        }
+        others = {name: value for name, value in ap.items() if name in BASELINES}
+        if not others or "MEMTODetector" not in ap:
+            return []
+        best = max(others, key=others.get)
+        line.append(f"{ap['MEMTODetector'] / others[best]:.2f} ({best})")
+    return [line + [""] * (width - len(line))]
 
 
 def _cell(row: dict[str, Any] | None) -> str:
@@ -161,7 +186,7 @@ def _cell(row: dict[str, Any] | None) -> str:
     return " / ".join(
         f"{100 * row[figure]:.1f}"
         + (f" ± {100 * row[f'{figure}_sd']:.1f}" if row["n_seeds"] > 1 else "")
-        for figure in ("auroc", "average_precision")
+        for figure in ("auroc", "average_precision", "vus_pr")
     )
 
 

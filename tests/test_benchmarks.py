@@ -178,7 +178,7 @@ def test_accuracy_end_to_end(accuracy, folder, capsys):
     np.testing.assert_allclose(means["Random"]["average_precision_sd"], ap.std(ddof=1))
     table = (folder / "report.md").read_text()
     assert table in capsys.readouterr().out
-    assert "| detector | toy AUROC / AP | fit s | score s |" in table
+    assert "| detector | toy AUROC / AP / VUS-PR | fit s | score s |" in table
     assert "| 1-NN-all |" in table
 
 

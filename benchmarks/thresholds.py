@@ -1,0 +1,101 @@
+"""What the threshold that sets itself does, beside plain quantiles.
+
+Each entity's model learns from the first 80 % of the training rows. False alarms are
+the share flagged of the last 20 %, which are taken as normal and which it has not
+seen; recall is that of the test series' anomalous rows and events.
+
+    python benchmarks/thresholds.py --sets asd skab msl smd
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _data import DEFAULT_FOLDER, Entity, load_entities
+from _report import environment, markdown_table, save
+from sklearn.metrics import precision_score, recall_score
+
+from skmemto import MEMTODetector
+from skmemto.metrics import event_recall
+
+LEARNED = 0.8
+FIGURES = {
+    "false_alarms": "false alarms",
+    "precision": "precision",
+    "recall": "recall",
+    "event_recall": "event recall",
+}
+
+
+def evaluate(entity: Entity, seed: int) -> dict[str, dict[str, float]]:
+    """Return the figures of each way to set the threshold."""
+    cut = int(LEARNED * len(entity.train))
+    detector = MEMTODetector(random_state=seed).fit(entity.train[:cut])
+    learned = detector.score_samples(entity.train[:cut])
+    held_back = detector.score_samples(entity.train)[cut:]
+    scores = detector.score_samples(entity.test)
+    thresholds = {
+        "auto": detector.offset_,
+        "99 % quantile": np.quantile(learned, 0.01),
+        "99.5 % quantile": np.quantile(learned, 0.005),
+        "99.9 % quantile": np.quantile(learned, 0.001),
+    }
+    figures = {}
+    for name, threshold in thresholds.items():
+        flagged = (scores < threshold).astype(int)
+        figures[name] = {
+            "false_alarms": (held_back < threshold).mean(),
+            "precision": precision_score(entity.labels, flagged, zero_division=0),
+            "recall": recall_score(entity.labels, flagged),
+            "event_recall": event_recall(entity.labels, flagged),
+        }
+    return figures
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """One row per set and threshold: mean over the entities, in %."""
+    records = report["results"]
+    keys = dict.fromkeys((r["set"], r["threshold"]) for r in records)
+    rows = []
+    for key in keys:
+        group = [r for r in records if (r["set"], r["threshold"]) == key]
+        means = (np.mean([r[figure] for r in group]) for figure in FIGURES)
+        rows.append([*key, *(f"{100 * mean:.2f}" for mean in means)])
+    header = ["set", "threshold", *(f"{title} %" for title in FIGURES.values())]
+    return f"{markdown_table(header, rows)}\n\n- Command: `{report['command']}`\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
+    parser.add_argument("--sets", nargs="+", default=["asd", "skab", "msl", "smd"])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", default="thresholds")
+    args = parser.parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    report: dict[str, Any] = {
+        "command": shlex.join(["python", "benchmarks/thresholds.py", *arguments]),
+        "environment": environment(),
+        "results": [],
+    }
+    for set_name in args.sets:
+        print(set_name, file=sys.stderr, flush=True)
+        try:
+            entities = load_entities(set_name, args.data)
+        except FileNotFoundError as error:
+            sys.exit(f"error: {error}")
+        for entity in entities:
+            for name, figures in evaluate(entity, args.seed).items():
+                record = {"set": set_name, "entity": entity.name, "threshold": name}
+                figures = {key: float(value) for key, value in figures.items()}
+                report["results"].append(record | figures)
+        save(report, markdown(report), args.out)
+    print(markdown(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The benchmark scripts that run MEMTODetector, on small made-up data."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_waves
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+RESULT = "out"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Import a script as it sees itself: with its own folder on the path."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+@pytest.fixture
+def run(load, tmp_path):
+    """Run a script's main on the set "toy": two entities with one event each."""
+    entities = [make_waves(300, seed=seed) for seed in range(4)]
+    labels = np.zeros((2, 300), dtype=np.uint8)
+    for i in (2, 3):
+        entities[i][150:180, 1] += 5 * entities[i][:, 1].std()
+        labels[i - 2, 150:180] = 1
+    np.savez(
+        tmp_path / "toy.npz",
+        train=np.concatenate(entities[:2]).astype(np.float32),
+        test=np.concatenate(entities[2:]).astype(np.float32),
+        labels=labels.ravel(),
+        names=np.array(["a", "b"]),
+        train_lengths=np.array([300, 300]),
+        test_lengths=np.array([300, 300]),
+    )
+    events = {"a": ["150-179:2"], "b": ["150-179:2"]}
+    (tmp_path / "toy_interpretation.json").write_text(json.dumps(events))
+
+    def run_script(name, *options):  # the script and its report
+        script = load(name)
+        out = str(tmp_path / RESULT)
+        data = ["--data", str(tmp_path), "--sets", "toy", "--out", out]
+        assert script.main([*data, *options]) == 0
+        return script, json.loads((tmp_path / f"{RESULT}.json").read_text())
+
+    return run_script
+
+
+def test_paper(run, capsys):
+    script, report = run("paper", "--seeds", "0", "1", "--max-iter", "1")
+    assert "criterion='softmax'" in report["detector"]
+    first, second = report["results"]
+    assert first["n_iter"] == 2
+    assert first["random_average_precision"] == 0.1
+    for figure in script.FIGURES:
+        assert np.isfinite(first[figure])
+    assert first["pa_f1"] >= first["f1"]
+    assert first["auroc"] != second["auroc"]
+    table = capsys.readouterr().out
+    assert "PA F1 of random scores" in table
+    assert " ± " in table
+
+
+def test_random_flags_by_point_adjustment(load):
+    script = load("paper")
+    labels = np.zeros(20_000, dtype=int)
+    labels[2000:4000] = 1
+    # One flag in a hundred: a segment of 2000 is hit for certain, and all of it
+    # counts; of the 18,000 normal rows 180 are flagged.
+    expected = 2 * 2000 / (2000 + 180 + 2000)
+    assert script.random_pa_f1(labels, 0.01, seed=0) == pytest.approx(
+        expected, abs=0.01
+    )
+
+
+def test_explain(run):
+    _, report = run("explain")
+    by_method = {}
+    for record in report["results"]:
+        by_method.setdefault(record["method"], []).append(record["hit_rate_100"])
+    assert by_method["MEMTODetector, calibrated"] == [1.0, 1.0]
+    assert {"MEMTODetector, raw", "PCA error", "random"} < by_method.keys()
+
+
+def test_hit_rate(load):
+    script = load("explain")
+    deviations = np.array([[5.0, 1.0, 4.0, 0.0], [5.0, 1.0, 4.0, 0.0]])
+    assert script.hit_rate(deviations, np.array([0, 2]), 100) == 1.0
+    assert script.hit_rate(deviations, np.array([0, 1]), 100) == 0.5
+    assert script.hit_rate(deviations, np.array([0, 1]), 150) == 1.0
+    ((start, stop, channels),) = script.parse_events(["3-7:1,4"])
+    assert (start, stop, channels.tolist()) == (3, 7, [0, 3])
+
+
+def test_thresholds(run):
+    _, report = run("thresholds")
+    assert len(report["results"]) == 2 * 4
+    quantile = [r for r in report["results"] if r["threshold"] == "99 % quantile"]
+    assert all(r["event_recall"] == 1.0 for r in quantile)
+    assert all(0 <= r["false_alarms"] < 0.5 for r in quantile)
