@@ -1,4 +1,5 @@
-# Both commands make .venv first where there is none.
+# Each command makes .venv first where there is none. The tests' networks are so small
+# that a second thread gains nothing, and on a busy machine costs a lot of waiting.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ demo: $(VENV)/.done
 	$(BIN)/python -m skmemto
 
 test: $(VENV)/.done
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 lint: $(VENV)/.done
 	$(BIN)/ruff check .
