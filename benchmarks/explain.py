@@ -7,21 +7,20 @@ al., KDD 2019, section 5.5).
     python benchmarks/explain.py --seeds 0 1 2
 """
 
-import argparse
 import json
-import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _baselines import ClippedScaler, PCAError
-from _data import DEFAULT_FOLDER, Entity, load_entities
-from _report import environment, markdown_table, save
+from _data import Entity
+from _report import markdown_table, run_per_entity
 
 from skmemto import MEMTODetector
 
+SETS = ("smd", "asd")
 PERCENTS = (100, 150)
 
 
@@ -70,28 +69,15 @@ def hit_rate(deviations: np.ndarray, to_blame: np.ndarray, percent: int) -> floa
     return len(np.intersect1d(first, to_blame)) / len(to_blame)
 
 
-def evaluate(set_name: str, folder: Path, seed: int) -> list[dict[str, Any]]:
-    path = folder / f"{set_name}_interpretation.json"
-    events = json.loads(path.read_text())
-    records = []
-    for entity in load_entities(set_name, folder):
-        parsed = parse_events(events[entity.name])
-        for method in METHODS:
-            for name, deviations in method(entity, seed).items():
-                records += [
-                    {
-                        "method": name,
-                        "set": set_name,
-                        "entity": entity.name,
-                        "seed": seed,
-                        **{
-                            f"hit_rate_{p}": hit_rate(deviations[a : b + 1], blamed, p)
-                            for p in PERCENTS
-                        },
-                    }
-                    for a, b, blamed in parsed
-                ]
-    return records
+def evaluate(entity: Entity, seed: int, path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the hit rates of each method and event."""
+    events = json.loads(path.with_name(f"{path.stem}_interpretation.json").read_text())
+    for method in METHODS:
+        for name, deviations in method(entity, seed).items():
+            for start, end, to_blame in parse_events(events[entity.name]):
+                rows = deviations[start : end + 1]
+                rates = {f"hit_rate_{p}": hit_rate(rows, to_blame, p) for p in PERCENTS}
+                yield {"method": name, **rates}
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -111,28 +97,8 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
-    parser.add_argument("--sets", nargs="+", default=["smd", "asd"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--out", default="explain")
-    args = parser.parse_args(argv)
-    arguments = sys.argv[1:] if argv is None else argv
-    report: dict[str, Any] = {
-        "command": shlex.join(["python", "benchmarks/explain.py", *arguments]),
-        "environment": environment(),
-        "results": [],
-    }
-    for set_name in args.sets:
-        for seed in args.seeds:
-            print(f"{set_name}: seed {seed}", file=sys.stderr, flush=True)
-            try:
-                report["results"] += evaluate(set_name, args.data, seed)
-            except FileNotFoundError as error:
-                sys.exit(f"error: {error}")
-            save(report, markdown(report), args.out)
-    print(markdown(report))
-    return 0
+    summary = __doc__.partition("\n")[0]
+    return run_per_entity("explain", summary, evaluate, markdown, SETS, argv)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,20 @@ seen; recall is that of the test series' anomalous rows and events.
     python benchmarks/thresholds.py --sets asd skab msl smd
 """
 
-import argparse
-import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _data import DEFAULT_FOLDER, Entity, load_entities
-from _report import environment, markdown_table, save
+from _data import Entity
+from _report import markdown_table, run_per_entity
 from sklearn.metrics import precision_score, recall_score
 
 from skmemto import MEMTODetector
 from skmemto.metrics import event_recall
 
+SETS = ("asd", "skab", "msl", "smd")
 LEARNED = 0.8
 FIGURES = {
     "false_alarms": "false alarms",
@@ -30,8 +30,8 @@ FIGURES = {
 }
 
 
-def evaluate(entity: Entity, seed: int) -> dict[str, dict[str, float]]:
-    """Return the figures of each way to set the threshold."""
+def evaluate(entity: Entity, seed: int, path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the figures of each way to set the threshold."""
     cut = int(LEARNED * len(entity.train))
     detector = MEMTODetector(random_state=seed).fit(entity.train[:cut])
     learned = detector.score_samples(entity.train[:cut])
@@ -43,16 +43,15 @@ def evaluate(entity: Entity, seed: int) -> dict[str, dict[str, float]]:
         "99.5 % quantile": np.quantile(learned, 0.005),
         "99.9 % quantile": np.quantile(learned, 0.001),
     }
-    figures = {}
     for name, threshold in thresholds.items():
         flagged = (scores < threshold).astype(int)
-        figures[name] = {
-            "false_alarms": (held_back < threshold).mean(),
+        yield {
+            "threshold": name,
+            "false_alarms": float((held_back < threshold).mean()),
             "precision": precision_score(entity.labels, flagged, zero_division=0),
             "recall": recall_score(entity.labels, flagged),
             "event_recall": event_recall(entity.labels, flagged),
         }
-    return figures
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -69,32 +68,8 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
-    parser.add_argument("--sets", nargs="+", default=["asd", "skab", "msl", "smd"])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="thresholds")
-    args = parser.parse_args(argv)
-    arguments = sys.argv[1:] if argv is None else argv
-    report: dict[str, Any] = {
-        "command": shlex.join(["python", "benchmarks/thresholds.py", *arguments]),
-        "environment": environment(),
-        "results": [],
-    }
-    for set_name in args.sets:
-        print(set_name, file=sys.stderr, flush=True)
-        try:
-            entities = load_entities(set_name, args.data)
-        except FileNotFoundError as error:
-            sys.exit(f"error: {error}")
-        for entity in entities:
-            for name, figures in evaluate(entity, args.seed).items():
-                record = {"set": set_name, "entity": entity.name, "threshold": name}
-                figures = {key: float(value) for key, value in figures.items()}
-                report["results"].append(record | figures)
-        save(report, markdown(report), args.out)
-    print(markdown(report))
-    return 0
+    summary = __doc__.partition("\n")[0]
+    return run_per_entity("thresholds", summary, evaluate, markdown, SETS, argv)
 
 
 if __name__ == "__main__":

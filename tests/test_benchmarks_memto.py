@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from conftest import make_waves
 
+from skmemto import MEMTODetector
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 RESULT = "out"
 
@@ -101,3 +103,14 @@ def test_thresholds(run):
     quantile = [r for r in report["results"] if r["threshold"] == "99 % quantile"]
     assert all(r["event_recall"] == 1.0 for r in quantile)
     assert all(0 <= r["false_alarms"] < 0.5 for r in quantile)
+
+
+def test_criterion(run, load):
+    script, report = run("criterion")
+    assert len(report["results"]) == 2 * len(script.STEPS | script.CHANGES)
+    train = make_waves(300)
+    detector = MEMTODetector(random_state=0).fit(train)
+    X = make_waves(300, seed=1)
+    entity = load("_data").Entity("a", train, X, np.zeros(300))
+    by_hand = script.STEPS["+ cap at 100 = calibrated"](script.parts_of(entity, 0))
+    np.testing.assert_allclose(by_hand, -detector.score_samples(X), rtol=1e-8)

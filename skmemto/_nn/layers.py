@@ -80,7 +80,8 @@ class TokenEmbedding(nn.Module):
         """Embed windows (B, L, F) as tokens (B, L, D)."""
         neighbours = [x.roll(1, dims=1), x, x.roll(-1, dims=1)]
         tokens = self.projection(torch.cat(neighbours, dim=-1))
-        return tokens + sinusoidal_positions(*tokens.shape[1:]).to(tokens)
+        code = sinusoidal_positions(*tokens.shape[1:])
+        return tokens + code.to(tokens.dtype).to(tokens.device)  # MPS has no float64
 
 
 class SelfAttention(nn.Module):

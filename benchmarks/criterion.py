@@ -1,0 +1,142 @@
+"""What each step of the calibrated criterion is worth.
+
+One model is fitted for each entity; only the way from its deviations to the score
+differs. Each row adds one step to the row above it; the rows below the line change
+one thing of the last.
+
+    python benchmarks/criterion.py --sets asd skab msl smd
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from _data import Entity
+from _report import markdown_table, run_per_entity
+from scipy.ndimage import uniform_filter1d
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from skmemto import MEMTODetector
+from skmemto._criteria import exponential_average
+
+SETS = ("asd", "skab", "msl", "smd")
+LEAST = 1e-4  # of the largest scale
+CAP = 100
+
+
+class Parts(NamedTuple):
+    """What scores are made of."""
+
+    train: np.ndarray  # input deviations (n_train, F)
+    test: np.ndarray  # (n_test, F)
+    train_latent: np.ndarray
+    latent: np.ndarray
+    window: int
+
+
+def ratios(
+    parts: Parts, *, scale: str = "mean + sd", cap: float = np.inf
+) -> np.ndarray:
+    units = parts.train.mean(axis=0)
+    if scale == "mean + sd":
+        units = units + parts.train.std(axis=0)
+    return np.minimum(parts.test / np.maximum(units, LEAST * units.max()), cap)
+
+
+def power_mean(values: np.ndarray, order: float) -> np.ndarray:
+    return (values**order).mean(axis=1) ** (1 / order)
+
+
+def box(scores: np.ndarray, parts: Parts) -> np.ndarray:
+    return uniform_filter1d(scores, parts.window // 4 + 1, mode="nearest")
+
+
+def tails(scores: np.ndarray, parts: Parts, share: float = 0.5) -> np.ndarray:
+    return exponential_average(scores, max(1, int(share * parts.window)))
+
+
+def calibrated(parts: Parts) -> np.ndarray:
+    return power_mean(ratios(parts, cap=CAP), 4)
+
+
+def latent(parts: Parts) -> np.ndarray:
+    scale = parts.train_latent.mean() + parts.train_latent.std()
+    return parts.latent / scale
+
+
+STEPS: dict[str, Callable[[Parts], np.ndarray]] = {
+    "mean ISD": lambda p: p.test.mean(axis=1),
+    "+ average over a quarter of the window": lambda p: box(p.test.mean(axis=1), p),
+    "+ channels by their training mean": lambda p: box(
+        ratios(p, scale="mean").mean(axis=1), p
+    ),
+    "+ by mean and standard deviation": lambda p: box(ratios(p).mean(axis=1), p),
+    "+ power mean of order 4": lambda p: box(power_mean(ratios(p), 4), p),
+    "+ exponential average": lambda p: tails(power_mean(ratios(p), 4), p),
+    "+ cap at 100 = calibrated": lambda p: tails(calibrated(p), p),
+}
+CHANGES: dict[str, Callable[[Parts], np.ndarray]] = {
+    "order 1 (mean)": lambda p: tails(ratios(p, cap=CAP).mean(axis=1), p),
+    "order 2": lambda p: tails(power_mean(ratios(p, cap=CAP), 2), p),
+    "maximum": lambda p: tails(ratios(p, cap=CAP).max(axis=1), p),
+    "cap at 30": lambda p: tails(power_mean(ratios(p, cap=30), 4), p),
+    "half the span": lambda p: tails(calibrated(p), p, 0.25),
+    "twice the span": lambda p: tails(calibrated(p), p, 1.0),
+    "logarithm before averaging": lambda p: tails(np.log1p(calibrated(p)), p),
+    "plus LSD": lambda p: tails(calibrated(p) + latent(p), p),
+    "LSD alone": lambda p: tails(latent(p), p),
+}
+
+
+def parts_of(entity: Entity, seed: int) -> Parts:
+    detector = MEMTODetector(random_state=seed).fit(entity.train)
+    train, test = detector.deviations(entity.train), detector.deviations(entity.test)
+    return Parts(
+        train.input, test.input, train.latent, test.latent, detector.window_size_
+    )
+
+
+def evaluate(entity: Entity, seed: int, path: Path) -> Iterator[dict[str, Any]]:
+    parts = parts_of(entity, seed)
+    for name, score in (STEPS | CHANGES).items():
+        scores = score(parts)
+        yield {
+            "criterion": name,
+            "auroc": float(roc_auc_score(entity.labels, scores)),
+            "average_precision": float(average_precision_score(entity.labels, scores)),
+        }
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """One row per criterion: AUROC / average precision in %, mean over entities."""
+    records = report["results"]
+    sets = list(dict.fromkeys(r["set"] for r in records))
+    rows = []
+    for name in STEPS | CHANGES:
+        if name == next(iter(CHANGES)):
+            rows.append(["*changes to the last*", *[""] * len(sets)])
+        row = [name]
+        for set_name in sets:
+            group = [
+                r for r in records if (r["criterion"], r["set"]) == (name, set_name)
+            ]
+            row.append(
+                " / ".join(
+                    f"{100 * np.mean([r[figure] for r in group]):.1f}"
+                    for figure in ("auroc", "average_precision")
+                )
+            )
+        rows.append(row)
+    table = markdown_table(["criterion", *(f"{s} AUROC / AP" for s in sets)], rows)
+    return f"{table}\n\n- Command: `{report['command']}`\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    summary = __doc__.partition("\n")[0]
+    return run_per_entity("criterion", summary, evaluate, markdown, SETS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
