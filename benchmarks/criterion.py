@@ -23,7 +23,8 @@ from skmemto._criteria import exponential_average
 
 SETS = ("asd", "skab", "msl", "smd")
 LEAST = 1e-4  # of the largest scale
-CAP = 100
+TIMES = 2.0
+ORDER = 8
 
 
 class Parts(NamedTuple):
@@ -37,12 +38,15 @@ class Parts(NamedTuple):
 
 
 def ratios(
-    parts: Parts, *, scale: str = "mean + sd", cap: float = np.inf
+    parts: Parts, *, scale: str = "mean + sd", times: float = np.inf
 ) -> np.ndarray:
+    """Errors in units of the channel's own, up to `times` its largest in training."""
     units = parts.train.mean(axis=0)
     if scale == "mean + sd":
         units = units + parts.train.std(axis=0)
-    return np.minimum(parts.test / np.maximum(units, LEAST * units.max()), cap)
+    units = np.maximum(units, LEAST * units.max())
+    limit = times * np.maximum(parts.train.max(axis=0), units)
+    return np.minimum(parts.test, limit) / units
 
 
 def power_mean(values: np.ndarray, order: float) -> np.ndarray:
@@ -57,8 +61,8 @@ def tails(scores: np.ndarray, parts: Parts, share: float = 0.5) -> np.ndarray:
     return exponential_average(scores, max(1, int(share * parts.window)))
 
 
-def calibrated(parts: Parts) -> np.ndarray:
-    return power_mean(ratios(parts, cap=CAP), 4)
+def calibrated(parts: Parts, order: float = ORDER, times: float = TIMES) -> np.ndarray:
+    return power_mean(ratios(parts, times=times), order)
 
 
 def latent(parts: Parts) -> np.ndarray:
@@ -73,15 +77,16 @@ STEPS: dict[str, Callable[[Parts], np.ndarray]] = {
         ratios(p, scale="mean").mean(axis=1), p
     ),
     "+ by mean and standard deviation": lambda p: box(ratios(p).mean(axis=1), p),
-    "+ power mean of order 4": lambda p: box(power_mean(ratios(p), 4), p),
-    "+ exponential average": lambda p: tails(power_mean(ratios(p), 4), p),
-    "+ cap at 100 = calibrated": lambda p: tails(calibrated(p), p),
+    "+ power mean of order 8": lambda p: box(calibrated(p, times=np.inf), p),
+    "+ exponential average": lambda p: tails(calibrated(p, times=np.inf), p),
+    "+ limit = calibrated": lambda p: tails(calibrated(p), p),
 }
 CHANGES: dict[str, Callable[[Parts], np.ndarray]] = {
-    "order 1 (mean)": lambda p: tails(ratios(p, cap=CAP).mean(axis=1), p),
-    "order 2": lambda p: tails(power_mean(ratios(p, cap=CAP), 2), p),
-    "maximum": lambda p: tails(ratios(p, cap=CAP).max(axis=1), p),
-    "cap at 30": lambda p: tails(power_mean(ratios(p, cap=30), 4), p),
+    "order 1 (mean)": lambda p: tails(calibrated(p, order=1), p),
+    "order 4": lambda p: tails(calibrated(p, order=4), p),
+    "maximum": lambda p: tails(ratios(p, times=TIMES).max(axis=1), p),
+    "limit at 1 time the largest error": lambda p: tails(calibrated(p, times=1), p),
+    "limit at 5 times": lambda p: tails(calibrated(p, times=5), p),
     "half the span": lambda p: tails(calibrated(p), p, 0.25),
     "twice the span": lambda p: tails(calibrated(p), p, 1.0),
     "logarithm before averaging": lambda p: tails(np.log1p(calibrated(p)), p),

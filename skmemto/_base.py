@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from skmemto import _auto
 from skmemto._criteria import (
     CalibratedCriterion,
+    Calibration,
     Criterion,
     Deviations,
-    error_scale,
+    calibrate,
     exponential_average,
     make_criterion,
 )
@@ -257,7 +258,7 @@ class BaseWindowDetector(
             self.criterion,
             window_size=self.window_size_,
             temperature=self.temperature,
-            error_scale=self.error_scale_,
+            calibration=Calibration(self.error_scale_, self.error_limit_),
         )
 
     def score_samples(
@@ -318,7 +319,8 @@ class BaseWindowDetector(
             result.input[rows] = input_deviations
             result.latent[rows] = latent_deviations
         if calibrated:
-            parts = CalibratedCriterion(self.error_scale_).contributions(result.input)
+            calibration = Calibration(self.error_scale_, self.error_limit_)
+            parts = CalibratedCriterion(calibration).contributions(result.input)
             result.input[:] = self._smooth(parts, series)
         return result
 
@@ -377,9 +379,8 @@ class BaseWindowDetector(
 
     def _set_score_scale(self, X: NDArray, series: SeriesBounds) -> None:
         """Set what turns deviations into scores, and scores into labels."""
-        self.error_scale_ = error_scale(
-            d for _, d, _ in self._iter_deviations(X, series)
-        )
+        errors = (parts[1] for parts in self._iter_deviations(X, series))
+        self.error_scale_, self.error_limit_ = calibrate(errors)
         scores = self._score_samples(X, series)
         self.offset_ = -threshold(-scores, self.contamination)
 

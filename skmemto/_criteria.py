@@ -19,12 +19,12 @@ from sklearn.preprocessing import StandardScaler
 # Channels that are constant in training are reconstructed almost exactly. They are
 # measured by this share of the scale of the worst channel.
 _LEAST_SHARE = 1e-4
-# A channel counts for at most this many times its scale: beyond, more is no news, and
-# would drown all other rows and channels.
-_MOST_RATIO = 100.0
+# An error counts up to this many times the largest of its channel in training: more
+# is no more news, and would drown all other rows and channels.
+_MOST_TIMES = 2.0
 # Order of the power mean over the channels: 1 would be the mean, in which one channel
-# drowns among many; infinity the maximum, which does not see many that deviate a bit.
-_POWER = 4
+# drowns among many; infinity the maximum, which hangs on the worst channel alone.
+_POWER = 8
 
 
 class Deviations(NamedTuple):
@@ -77,15 +77,43 @@ class SoftmaxCriterion(InputDeviation):
         return weights * error
 
 
+class Calibration(NamedTuple):
+    """What the input deviations of each channel are like on the training data."""
+
+    scale: NDArray[np.float64]  # mean plus standard deviation
+    limit: NDArray[np.float64]  # what counts at most
+
+
+def calibrate(parts: Iterable[NDArray]) -> Calibration:
+    """Measure the input deviations of the training data.
+
+    The standard deviation in the scale tells a channel with rare large errors from
+    one that errs evenly: the former is no news when it errs again.
+
+    Parameters
+    ----------
+    parts : iterable of ndarray of shape (n, n_features)
+        Input deviations, some rows at a time.
+    """
+    moments, largest = StandardScaler(), 0.0
+    for part in parts:
+        moments.partial_fit(part)
+        largest = np.maximum(largest, part.max(axis=0))
+    scale = moments.mean_ + np.sqrt(moments.var_)
+    least = _LEAST_SHARE * scale.max()
+    scale = np.maximum(scale, least if least > 0 else 1.0)
+    return Calibration(scale, _MOST_TIMES * np.maximum(largest, scale))
+
+
 @dataclass(frozen=True)
 class CalibratedCriterion:
     """Power mean over the channels of the error in units of each channel's own.
 
     A channel that is hard to reconstruct on normal data has to deviate more to
-    count as much as one that is easy.
+    count as much as one that is easy, and none counts more than its limit.
     """
 
-    error_scale: NDArray
+    calibration: Calibration
 
     def reduce(self, input_deviations: NDArray) -> NDArray:
         """Combine the channels, each divided by its scale."""
@@ -103,36 +131,18 @@ class CalibratedCriterion:
         return error
 
     def _powers(self, input_deviations: NDArray) -> NDArray:
-        least = _LEAST_SHARE * self.error_scale.max()
-        scale = np.maximum(self.error_scale, least if least > 0 else 1.0)
-        return np.minimum(input_deviations / scale, _MOST_RATIO) ** _POWER
-
-
-def error_scale(parts: Iterable[NDArray]) -> NDArray[np.float64]:
-    """Return mean plus standard deviation of each channel's input deviations.
-
-    The standard deviation tells a channel with rare large errors from one that errs
-    evenly: the former is no news when it errs again.
-
-    Parameters
-    ----------
-    parts : iterable of ndarray of shape (n, n_features)
-        Input deviations of the training data, some rows at a time.
-    """
-    moments = StandardScaler()
-    for part in parts:
-        moments.partial_fit(part)
-    return moments.mean_ + np.sqrt(moments.var_)
+        scale, limit = self.calibration
+        return (np.minimum(input_deviations, limit) / scale) ** _POWER
 
 
 def make_criterion(
-    name: str, *, window_size: int, temperature: float, error_scale: NDArray
+    name: str, *, window_size: int, temperature: float, calibration: Calibration
 ) -> Criterion:
     """Make the criterion that the estimators' parameter `criterion` names."""
     if name == "softmax":
         return SoftmaxCriterion(window_size, temperature)
     if name == "calibrated":
-        return CalibratedCriterion(error_scale)
+        return CalibratedCriterion(calibration)
     return InputDeviation() if name == "isd" else LatentDeviation()
 
 

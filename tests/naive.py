@@ -270,23 +270,26 @@ def softmax_criterion(latent, input_deviations, window_size, temperature):
     )
 
 
-def error_scale(input_deviations):
-    """Mean plus standard deviation of each channel's deviations (ours)."""
-    scales = []
+def calibrate(input_deviations):
+    """Scale and limit of each channel's deviations (ours)."""
+    scales, largest = [], []
     for channel in input_deviations.T:
         mean = sum(channel) / len(channel)
         variance = sum((v - mean) ** 2 for v in channel) / len(channel)
         scales.append(mean + math.sqrt(variance))
-    return np.array(scales)
+        largest.append(max(channel))
+    least = 1e-4 * max(scales) or 1.0
+    scales = [max(s, least) for s in scales]
+    limits = [2 * max(m, s) for m, s in zip(largest, scales, strict=True)]
+    return np.array(scales), np.array(limits)
 
 
-def calibrated_criterion(input_deviations, scale):
-    """Power mean of the deviations in units of each channel's own, capped (ours)."""
-    least = 1e-4 * max(scale) or 1.0
+def calibrated_criterion(input_deviations, scale, limit):
+    """Power mean of the deviations in units of each channel's own (ours)."""
     scores = []
     for row in input_deviations:
-        ratios = [min(v / max(s, least), 100) for v, s in zip(row, scale, strict=True)]
-        scores.append((sum(ratio**4 for ratio in ratios) / len(ratios)) ** (1 / 4))
+        ratios = [min(v, m) / s for v, s, m in zip(row, scale, limit, strict=True)]
+        scores.append((sum(ratio**8 for ratio in ratios) / len(ratios)) ** (1 / 8))
     return np.array(scores)
 
 

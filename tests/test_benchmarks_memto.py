@@ -112,5 +112,5 @@ def test_criterion(run, load):
     detector = MEMTODetector(random_state=0).fit(train)
     X = make_waves(300, seed=1)
     entity = load("_data").Entity("a", train, X, np.zeros(300))
-    by_hand = script.STEPS["+ cap at 100 = calibrated"](script.parts_of(entity, 0))
+    by_hand = script.STEPS["+ limit = calibrated"](script.parts_of(entity, 0))
     np.testing.assert_allclose(by_hand, -detector.score_samples(X), rtol=1e-8)

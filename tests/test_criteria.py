@@ -7,10 +7,11 @@ from hypothesis.extra.numpy import arrays
 
 from skmemto._criteria import (
     CalibratedCriterion,
+    Calibration,
     InputDeviation,
     LatentDeviation,
     SoftmaxCriterion,
-    error_scale,
+    calibrate,
     exponential_average,
     make_criterion,
     windowed_softmax,
@@ -89,11 +90,13 @@ def test_input_and_latent_deviation(n_features):
 @pytest.mark.parametrize("name", ["softmax", "calibrated", "isd", "lsd"])
 def test_make_criterion(name):
     deviations, latent = random_deviations(9, 3)
-    scale = np.array([0.5, 1.0, 3.0])
-    criterion = make_criterion(name, window_size=4, temperature=0.2, error_scale=scale)
+    calibration = Calibration(np.array([0.5, 1.0, 3.0]), np.array([1.0, 3.0, 4.0]))
+    criterion = make_criterion(
+        name, window_size=4, temperature=0.2, calibration=calibration
+    )
     expected = {
         "softmax": naive.softmax_criterion(latent, deviations, 4, 0.2),
-        "calibrated": naive.calibrated_criterion(deviations, scale),
+        "calibrated": naive.calibrated_criterion(deviations, *calibration),
         "isd": deviations.mean(axis=1),
         "lsd": latent,
     }[name]
@@ -104,64 +107,78 @@ def test_make_criterion(name):
 @pytest.mark.parametrize("name", ["softmax", "calibrated", "isd", "lsd"])
 def test_rows_are_reduced_one_by_one(name):
     deviations, _ = random_deviations(9, 3)
+    calibration = Calibration(np.array([0.5, 1.0, 3.0]), np.array([1.0, 3.0, 4.0]))
     criterion = make_criterion(
-        name, window_size=4, temperature=0.2, error_scale=np.array([0.5, 1.0, 3.0])
+        name, window_size=4, temperature=0.2, calibration=calibration
     )
     error = criterion.reduce(deviations)
     parts = [criterion.reduce(deviations[rows]) for rows in (slice(4), slice(4, 9))]
     np.testing.assert_array_equal(np.concatenate(parts), error)
 
 
-@pytest.mark.parametrize(
-    "scale", [[2.0], [0.1, 1.0, 7.0], [1e-9, 0.0, 1.0, 2.0], [1e-3, 1e-3]]
-)
-def test_calibrated_criterion_equals_naive(scale):
-    deviations, latent = random_deviations(8, len(scale))
-    criterion = CalibratedCriterion(np.array(scale))
+@pytest.mark.parametrize("n_features", [1, 4])
+def test_calibrated_criterion_equals_naive(n_features):
+    training, _ = random_deviations(9, n_features)
+    deviations, latent = random_deviations(8, n_features, seed=1)
+    deviations[3] *= 100  # beyond the limit
+    criterion = CalibratedCriterion(calibrate([training]))
     scores = criterion.score(criterion.reduce(deviations), latent)
-    expected = naive.calibrated_criterion(deviations, scale)
+    expected = naive.calibrated_criterion(deviations, *naive.calibrate(training))
     np.testing.assert_allclose(scores, expected, rtol=1e-12)
 
 
 @quick
 @given(
-    scales=arrays(np.float64, 4, elements=st.floats(0.1, 10)),
     units=arrays(np.float64, 4, elements=st.floats(0.2, 5)),
     seed=st.integers(0, 1000),
 )
-def test_unit_of_a_channel_does_not_count(scales, units, seed):
+def test_unit_of_a_channel_does_not_count(units, seed):
     # No channel is so even that its scale is the least one.
-    deviations, _ = random_deviations(5, 4, seed)
-    expected = CalibratedCriterion(scales).reduce(deviations)
-    scores = CalibratedCriterion(scales * units).reduce(deviations * units)
-    np.testing.assert_allclose(scores, expected, rtol=1e-12)
+    training, _ = random_deviations(20, 4, seed)
+    deviations, _ = random_deviations(5, 4, seed + 1)
+    expected = CalibratedCriterion(calibrate([training])).reduce(deviations)
+    scores = CalibratedCriterion(calibrate([training * units]))
+    np.testing.assert_allclose(scores.reduce(deviations * units), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("n_features", [1, 4])
 @pytest.mark.parametrize("n_parts", [1, 3, 9])
-def test_error_scale_equals_naive_however_cut(n_features, n_parts):
+def test_calibrate_equals_naive_however_cut(n_features, n_parts):
     deviations, _ = random_deviations(9, n_features)
-    scale = error_scale(np.array_split(deviations, n_parts))
-    assert scale.shape == (n_features,)
-    np.testing.assert_allclose(scale, naive.error_scale(deviations), rtol=1e-12)
+    calibration = calibrate(np.array_split(deviations, n_parts))
+    for found, expected in zip(calibration, naive.calibrate(deviations), strict=True):
+        assert found.shape == (n_features,)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_error_scale_of_a_constant_channel_is_its_mean():
+def test_calibrate_channels_that_are_reconstructed_exactly():
     deviations = np.column_stack([np.zeros(5), np.full(5, 3.0)])
-    np.testing.assert_allclose(error_scale([deviations]), [0, 3], rtol=1e-12)
+    scale, limit = calibrate([deviations])
+    np.testing.assert_allclose(scale, [3e-4, 3], rtol=1e-12)
+    np.testing.assert_allclose(limit, [6e-4, 6], rtol=1e-12)
+    np.testing.assert_array_equal(
+        calibrate([np.zeros((5, 2))]), np.ones((2, 2)) * [[1], [2]]
+    )
 
 
-@pytest.mark.parametrize("scale", [[0.0, 1.0], [0.0, 0.0], [0.0]])
+def test_no_channel_counts_more_than_twice_its_largest_error():
+    training = np.column_stack([np.tile([0.0, 1.0], 50), np.tile([0.0, 10.0], 50)])
+    criterion = CalibratedCriterion(calibrate([training]))
+    at_limit, beyond = criterion.reduce(np.array([[2.0, 0.0], [1e30, 0.0]]))
+    assert at_limit == beyond
+
+
+@pytest.mark.parametrize("n_features", [1, 2])
 @pytest.mark.parametrize("deviation", [0.0, 1.0, 1e6])
-def test_constant_channels_give_finite_scores(scale, deviation):
-    deviations = np.full((3, len(scale)), deviation)
-    scores = CalibratedCriterion(np.array(scale)).reduce(deviations)
-    assert np.isfinite(scores).all()
-    assert (scores >= min(deviation, 100) / 2).all()
+def test_constant_channels_give_finite_scores(n_features, deviation):
+    criterion = CalibratedCriterion(calibrate([np.zeros((9, n_features))]))
+    scores = criterion.reduce(np.full((3, n_features), deviation))
+    np.testing.assert_allclose(scores, min(deviation, 2))
 
 
 def test_constant_channel_still_counts():
-    criterion = CalibratedCriterion(np.array([0.0, 1.0]))
+    training = np.column_stack([np.zeros(10), np.ones(10)])
+    criterion = CalibratedCriterion(calibrate([training]))
     quiet, moved = criterion.reduce(np.array([[0.0, 1.0], [1.0, 1.0]]))
     assert moved > quiet
 
