@@ -1,4 +1,7 @@
-"""MEMTO as its paper writes it (arXiv 2312.02530): loops, one number at a time.
+"""The networks as their papers write them: loops, one number at a time.
+
+MEMTO is arXiv 2312.02530, to which the equations belong where no other paper is named;
+the Anomaly Transformer is arXiv 2110.02642.
 
 Slow and obvious on purpose, NumPy only, always in float64: the tests hold the
 package against it. Weights are arrays by name, `weights_of` reads them from a torch
@@ -90,15 +93,19 @@ def positions(n_steps, d_model):
     return code
 
 
-def self_attention(x, weights, n_heads):
-    """Attend within one window (Vaswani et al. 2017, section 3.2): (L, D)."""
-    n_steps, d_model = x.shape
-    size = d_model // n_heads
+def queries_keys_values(x, weights):
     mapped = np.array(
         [linear(v, weights["qkv.weight"], weights["qkv.bias"]) for v in x]
     )
-    queries, keys, values = np.split(mapped, 3, axis=1)
-    mixed = np.zeros((n_steps, d_model))
+    return np.split(mapped, 3, axis=1)
+
+
+def attention_weights(x, weights, n_heads):
+    """How much each step takes from each other one: (H, L, L)."""
+    n_steps, d_model = x.shape
+    size = d_model // n_heads
+    queries, keys, _ = queries_keys_values(x, weights)
+    attention = np.zeros((n_heads, n_steps, n_steps))
     for head in range(n_heads):
         mine = slice(head * size, (head + 1) * size)
         for t in range(n_steps):
@@ -106,8 +113,22 @@ def self_attention(x, weights, n_heads):
                 sum(queries[t, mine] * keys[s, mine]) / math.sqrt(size)
                 for s in range(n_steps)
             ]
-            for s, weight in enumerate(softmax(logits)):
-                mixed[t, mine] += weight * values[s, mine]
+            attention[head, t] = softmax(logits)
+    return attention
+
+
+def self_attention(x, weights, n_heads):
+    """Attend within one window (Vaswani et al. 2017, section 3.2): (L, D)."""
+    n_steps, d_model = x.shape
+    size = d_model // n_heads
+    _, _, values = queries_keys_values(x, weights)
+    attention = attention_weights(x, weights, n_heads)
+    mixed = np.zeros((n_steps, d_model))
+    for head in range(n_heads):
+        mine = slice(head * size, (head + 1) * size)
+        for t in range(n_steps):
+            for s in range(n_steps):
+                mixed[t, mine] += attention[head, t, s] * values[s, mine]
     return np.array(
         [linear(v, weights["out.weight"], weights["out.bias"]) for v in mixed]
     )
@@ -243,6 +264,80 @@ def memto(windows, weights, *, n_heads, temperature, update=False):
         "attention": attention,
         "reconstruction": np.reshape(decoded, windows.shape),
         "latent": latent_deviation(tokens, items).reshape(windows.shape[:2]),
+    }
+
+
+def prior_association(x, weights):
+    """Gaussian of the distance in time (Anomaly Transformer, eq. 2): (H, L, L)."""
+    n_steps = len(x)
+    spread = np.array(
+        [linear(v, weights["spread.weight"], weights["spread.bias"]) for v in x]
+    )
+    prior = np.zeros((spread.shape[1], n_steps, n_steps))
+    for head in range(spread.shape[1]):
+        for i in range(n_steps):
+            # As in the authors' code; expm1 and not 3 ** x - 1, which cancels.
+            exponent = 1 / (1 + math.exp(-5 * spread[i, head])) + 1e-5
+            sigma = math.expm1(exponent * math.log(3))
+            row = [
+                math.exp(-((i - j) ** 2) / (2 * sigma**2))
+                / (math.sqrt(2 * math.pi) * sigma)
+                for j in range(n_steps)
+            ]
+            prior[head, i] = [value / sum(row) for value in row]
+    return prior
+
+
+def kl_divergence(p, q):
+    """Divergence of one row from another, with the authors' 1e-4."""
+    return sum(
+        a * (math.log(a + 1e-4) - math.log(b + 1e-4)) for a, b in zip(p, q, strict=True)
+    )
+
+
+def association_discrepancy(prior, series):
+    """Anomaly Transformer, eq. 3, of one layer: (H, L, L) twice -> (L,)."""
+    n_heads, n_steps, _ = prior.shape
+    discrepancy = np.zeros(n_steps)
+    for i in range(n_steps):
+        for head in range(n_heads):
+            p, s = prior[head, i], series[head, i]
+            discrepancy[i] += (kl_divergence(p, s) + kl_divergence(s, p)) / n_heads
+    return discrepancy
+
+
+def anomaly_transformer(windows, weights, *, n_heads):
+    """Run windows (B, L, F) through the whole network.
+
+    The discrepancies are (B, n_layers, L).
+    """
+    of_encoder = part(weights, "encoder")
+    kernel = conv_kernel(of_encoder["embedding.projection.weight"])
+    n_layers = len({name.split(".")[1] for name in of_encoder if "layers." in name})
+    discrepancies, reconstruction = [], []
+    for window in windows:
+        x = token_embedding(window, kernel) + positions(len(window), len(kernel))
+        discrepancies.append([])
+        for i in range(n_layers):
+            of_layer = part(of_encoder, f"layers.{i}")
+            of_attention = part(of_layer, "attention")
+            discrepancies[-1].append(
+                association_discrepancy(
+                    prior_association(x, of_attention),
+                    attention_weights(x, of_attention, n_heads),
+                )
+            )
+            x = encoder_layer(x, of_layer, n_heads)
+        of_decoder = part(weights, "decoder")
+        reconstruction.append(
+            [
+                linear(token, of_decoder["weight"], of_decoder["bias"])
+                for token in encoder(window, of_encoder, n_heads)
+            ]
+        )
+    return {
+        "discrepancies": np.array(discrepancies),
+        "reconstruction": np.array(reconstruction),
     }
 
 

@@ -5,7 +5,7 @@ Shapes: B windows, L steps, F features, D = d_model, H heads.
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -95,20 +95,30 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (B, L, D) to tokens (B, L, D)."""
+        q, k, v = self.split(x)
+        return self.merge(functional.scaled_dot_product_attention(q, k, v))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map tokens (B, L, D) to queries, keys, values, each (B, H, L, D/H)."""
         heads = self.qkv(x).unflatten(-1, (3, self.n_heads, -1))  # (B, L, 3, H, D/H)
-        q, k, v = heads.permute(2, 0, 3, 1, 4)  # each (B, H, L, D/H)
-        mixed = functional.scaled_dot_product_attention(q, k, v)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def merge(self, mixed: Tensor) -> Tensor:
+        """Map what the heads took from the values (B, H, L, D/H) to (B, L, D)."""
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
 class EncoderLayer(nn.Module):
     """Attention and feed-forward, each with a residual and a norm after it."""
 
+    attention_class: ClassVar[type[nn.Module]] = SelfAttention
+
     def __init__(
         self, d_model: int, n_heads: int, dim_feedforward: int, dropout: float
     ):
         super().__init__()
-        self.attention = SelfAttention(d_model, n_heads)
+        self.attention = self.attention_class(d_model, n_heads)
         self.norm1 = nn.LayerNorm(d_model)
         self.linear1 = nn.Linear(d_model, dim_feedforward)
         self.linear2 = nn.Linear(dim_feedforward, d_model)
@@ -117,13 +127,21 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Map tokens (B, L, D) to tokens (B, L, D)."""
-        x = self.norm1(x + dropout(self.attention(x), self.dropout, generator))
+        return self.add(x, self.attention(x), generator)
+
+    def add(
+        self, x: Tensor, attended: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Add to tokens (B, L, D) what attention made of them, and feed forward."""
+        x = self.norm1(x + dropout(attended, self.dropout, generator))
         hidden = functional.gelu(self.linear1(x))  # (B, L, dim_feedforward)
         return self.norm2(x + dropout(self.linear2(hidden), self.dropout, generator))
 
 
 class Encoder(nn.Module):
     """Embedding, a stack of encoder layers, and a last norm."""
+
+    layer_class: ClassVar[type[EncoderLayer]] = EncoderLayer
 
     def __init__(
         self,
@@ -137,7 +155,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.embedding = TokenEmbedding(n_features, d_model)
         self.layers = nn.ModuleList(
-            EncoderLayer(d_model, n_heads, dim_feedforward, dropout)
+            self.layer_class(d_model, n_heads, dim_feedforward, dropout)
             for _ in range(n_layers)
         )
         self.norm = nn.LayerNorm(d_model)
@@ -145,7 +163,11 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Encode windows (B, L, F) as queries (B, L, D)."""
-        x = dropout(self.embedding(x), self.dropout, generator)
+        x = self.embed(x, generator)
         for layer in self.layers:
             x = layer(x, generator)
         return self.norm(x)
+
+    def embed(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Turn windows (B, L, F) into the tokens (B, L, D) of the first layer."""
+        return dropout(self.embedding(x), self.dropout, generator)
