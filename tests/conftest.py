@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from skmemto import MEMTODetector
+from skmemto import AnomalyTransformerDetector, MEMTODetector
 
 # Small and quick: what is tested is behaviour, not accuracy.
 QUICK = {"window_size": 16, "d_model": 16, "n_layers": 1, "max_iter": 1}
-DETECTORS = [MEMTODetector]
+DETECTORS = [MEMTODetector, AnomalyTransformerDetector]
 
 
 @pytest.fixture(params=DETECTORS, ids=lambda detector: detector.__name__)

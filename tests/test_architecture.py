@@ -16,10 +16,10 @@ LAYERS = [
         "_auto", "_labels", "_metrics_labels", "_metrics_affiliation",
         "_metrics_events", "_metrics_range", "metrics", "datasets",
     ],
-    ["_nn.layers", "_nn.memory", "_nn.memto", "_nn.saving"],
+    ["_nn.layers", "_nn.memory", "_nn.memto", "_nn.anomaly_transformer", "_nn.saving"],
     ["_training", "_inference", "_reporting"],
     ["_base"],
-    ["_memto"],
+    ["_memto", "_anomaly_transformer"],
     ["__init__"],
     ["plotting"],
     ["__main__"],
@@ -35,10 +35,11 @@ WITHIN_A_LAYER = {
         "_metrics_labels", "_metrics_affiliation", "_metrics_events", "_metrics_range",
     },
     "_nn.memto": {"_nn.layers", "_nn.memory"},
+    "_nn.anomaly_transformer": {"_nn.layers"},
     "_nn.saving": {"_nn.layers"},
     "_reporting": {"_training"},
 }  # fmt: skip
-NO_SKLEARN = ["_nn.layers", "_nn.memory", "_nn.memto", "_nn.saving"]
+NO_SKLEARN = LAYERS[1]
 
 
 def module_name(path):

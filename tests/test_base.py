@@ -307,7 +307,6 @@ def test_unfitted(make_detector, waves):
     for method in METHODS:
         with pytest.raises(NotFittedError, match="not fitted yet"):
             getattr(make_detector(), method)(waves)
-    assert not hasattr(make_detector(), "memory_items_")
 
 
 BAD_PARAMETERS = [
@@ -337,7 +336,7 @@ def test_unknown_device(make_detector, waves):
 
 def test_constant_channels_work(make_detector, waves):
     X = np.column_stack([waves, np.zeros(400), np.full(400, 3.0)])
-    detector = make_detector().fit(X)
+    detector = make_detector(max_iter=5).fit(X)
     assert np.isfinite(detector.score_samples(X)).all()
     new = make_waves(seed=1)
     new = np.column_stack([new, np.zeros(400), np.full(400, 3.0)])

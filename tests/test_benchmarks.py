@@ -107,7 +107,10 @@ def test_loader_rejects_another_layout(load, folder, change, message):
 
 def test_every_baseline_is_tested(accuracy):
     others = accuracy.DETECTORS.keys() - set(BASELINES)
-    assert others == {"MEMTODetector", "MEMTODetector-softmax"}
+    assert others == {
+        "MEMTODetector", "MEMTODetector-softmax",
+        "AnomalyTransformer", "AnomalyTransformer-softmax",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -1,9 +1,8 @@
 """scikit-learn's own checks."""
 
 import pytest
+from conftest import DETECTORS
 from sklearn.utils.estimator_checks import parametrize_with_checks
-
-from skmemto import MEMTODetector
 
 ORDER_MATTERS = {
     "check_methods_sample_order_invariance": (
@@ -15,7 +14,7 @@ ORDER_MATTERS = {
 }
 
 
-@parametrize_with_checks([MEMTODetector()])
+@parametrize_with_checks([detector() for detector in DETECTORS])
 def test_default(estimator, check):
     check(estimator)
 
@@ -23,7 +22,7 @@ def test_default(estimator, check):
 # Strict: that the two checks fail proves that the windows are real. Fewer epochs,
 # since the default above has shown that training passes.
 @parametrize_with_checks(
-    [MEMTODetector(window_size=8, max_iter=1)],
+    [detector(window_size=8, max_iter=1) for detector in DETECTORS],
     expected_failed_checks=lambda estimator: ORDER_MATTERS,
     xfail_strict=True,
 )
@@ -33,9 +32,10 @@ def test_windowed(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("detector", [MEMTODetector(), MEMTODetector(window_size=8)])
-def test_no_misleading_tags(detector):
-    tags = detector.__sklearn_tags__()
+@pytest.mark.parametrize("parameters", [{}, {"window_size": 8}])
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_no_misleading_tags(detector, parameters):
+    tags = detector(**parameters).__sklearn_tags__()
     assert not tags.non_deterministic
     assert not tags.no_validation
     assert not tags._skip_test

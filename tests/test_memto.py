@@ -6,6 +6,7 @@ import torch
 from conftest import QUICK, make_waves
 from numpy.testing import assert_array_equal
 from sklearn.cluster import KMeans
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 
 from skmemto import MEMTODetector
 from skmemto._memto import MEMTODetector as Detector
@@ -36,12 +37,23 @@ class Snapshots:
 
 
 def test_memory_items(detector, waves):
+    assert not hasattr(detector, "memory_items_")
     detector.fit(waves)
     assert detector.memory_items_.shape == (10, 16)
     assert "memory.items" in detector.model_.state_dict()
     assert_array_equal(
         detector.memory_items_, detector.model_.state_dict()["memory.items"]
     )
+
+
+def test_search_over_the_number_of_items(detector, waves):
+    search = GridSearchCV(
+        detector,
+        {"n_memory_items": [2, 5]},
+        cv=TimeSeriesSplit(2),
+        error_score="raise",
+    ).fit(waves)
+    assert search.best_estimator_.memory_items_.shape[0] in {2, 5}
 
 
 def test_the_gate_is_trained(detector, waves):

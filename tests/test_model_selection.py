@@ -52,7 +52,7 @@ def test_pipeline(make_detector, waves):
 def test_grid_search_without_labels(make_detector, waves):
     search = GridSearchCV(
         make_detector(max_iter=2),
-        {"n_memory_items": [2, 5], "window_size": [8, 16]},
+        {"n_layers": [1, 2], "window_size": [8, 16]},
         cv=TimeSeriesSplit(2),
         error_score="raise",
     ).fit(waves)

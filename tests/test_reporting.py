@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from conftest import QUICK, make_waves
+from conftest import DETECTORS, QUICK, make_waves
 from numpy.testing import assert_array_equal
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmemto import MEMTODetector
+from skmemto import AnomalyTransformerDetector, MEMTODetector
 
 
 class Recorder:
@@ -34,20 +34,34 @@ class Recorder:
         return context.task_name == f"epoch {self.stop_after}"
 
 
+# The tasks of a fit; those with epochs are phases.
+TASKS = {
+    MEMTODetector: ["pre-training", "k-means", "training"],
+    AnomalyTransformerDetector: ["training"],
+}
+
+
+@pytest.fixture(params=DETECTORS, ids=lambda detector: detector.__name__)
+def detector(request):
+    return request.param(**{**QUICK, "max_iter": 3}, random_state=0)
+
+
 @pytest.fixture
-def detector():
-    return MEMTODetector(**{**QUICK, "max_iter": 3}, random_state=0)
+def phases(detector):
+    return [task for task in TASKS[type(detector)] if task != "k-means"]
 
 
-def test_the_tree_of_tasks(detector, waves):
+def test_the_tree_of_tasks(detector, phases, waves):
     recorder = Recorder()
     detector.set_callbacks(recorder).fit(waves)
     epochs = [(e, f"epoch {i}") for i in (1, 2, 3) for e in ("begin", "end")]
+    tasks = []
+    for task in TASKS[type(detector)]:
+        inside = epochs if task in phases else []
+        tasks += [("begin", task), *inside, ("end", task)]
     assert recorder.events == [
         ("setup", "fit"), ("begin", "fit"),
-        ("begin", "pre-training"), *epochs, ("end", "pre-training"),
-        ("begin", "k-means"), ("end", "k-means"),
-        ("begin", "training"), *epochs, ("end", "training"),
+        *tasks,
         ("end", "fit"), ("teardown", "fit"),
     ]  # fmt: skip
 
@@ -58,9 +72,9 @@ def test_callbacks_change_nothing(detector, waves):
     assert_array_equal(detector.score_samples(waves), scores)
 
 
-def test_a_callback_can_stop_a_phase(detector, waves):
+def test_a_callback_can_stop_a_phase(detector, phases, waves):
     detector.set_callbacks(Recorder(stop_after=2)).fit(waves)
-    assert detector.n_iter_ == 4
+    assert detector.n_iter_ == 2 * len(phases)
 
 
 def test_failing_fit_tears_down(detector):
@@ -73,7 +87,7 @@ def test_failing_fit_tears_down(detector):
     assert not hasattr(detector, "_callback_fit_ctx")
 
 
-def test_scoring_monitor_sees_every_epoch(detector, waves):
+def test_scoring_monitor_sees_every_epoch(detector, phases, waves):
     y = np.zeros(400, dtype=int)
     y[100:110] = 1
     X = waves.copy()
@@ -82,15 +96,15 @@ def test_scoring_monitor_sees_every_epoch(detector, waves):
     detector.set_callbacks(monitor).fit(X, y)
     log = [row for row in monitor.get_logs().data if row["task_name"] != "fit"]
     scores = [row["score"] for row in log if row["task_name"].startswith("epoch")]
-    assert len(scores) == 6
+    assert len(scores) == 3 * len(phases)
     assert scores[-1] == pytest.approx(detector.score(X), rel=1e-6)
     assert scores[-1] > scores[0]
 
 
-def test_progress_bars(detector, waves, capsys):
+def test_progress_bars(detector, phases, waves, capsys):
     detector.set_callbacks(ProgressBar()).fit(waves)
     out = capsys.readouterr().out
-    for name in ("MEMTODetector - fit", "pre-training", "training"):
+    for name in (f"{type(detector).__name__} - fit", *phases):
         assert name in out
 
 
@@ -99,7 +113,7 @@ def test_progress_bars_in_a_pipeline(detector, waves, capsys):
     pipeline.set_callbacks(ProgressBar()).fit(waves)
     out = capsys.readouterr().out
     assert "Pipeline - fit" in out
-    assert "pre-training" in out
+    assert TASKS[type(detector)][0] in out
 
 
 def test_progress_bars_in_a_search(detector, waves, capsys):
@@ -107,4 +121,5 @@ def test_progress_bars_in_a_search(detector, waves, capsys):
     search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(waves)
     out = capsys.readouterr().out
     assert "GridSearchCV - fit" in out
-    assert out.count("pre-training") == 5  # two candidates, two splits, one refit
+    # Two candidates, two splits, one refit.
+    assert out.count(f" {TASKS[type(detector)][0]} ") == 5

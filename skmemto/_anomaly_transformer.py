@@ -1,0 +1,249 @@
+"""AnomalyTransformerDetector: parameters and documentation."""
+
+from numbers import Real
+from typing import ClassVar, Literal
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from skmemto._base import BaseWindowDetector
+from skmemto._nn.anomaly_transformer import (
+    AnomalyTransformerConfig,
+    AnomalyTransformerNetwork,
+)
+
+
+class AnomalyTransformerDetector(BaseWindowDetector):
+    """Anomaly Transformer for anomalies in multivariate time series.
+
+    A Transformer reconstructs windows of the series. Each step of a window is
+    associated with the others twice: by self-attention (series association), and by
+    a Gaussian of their distance in time, whose width is learned (prior association).
+    A normal step finds steps like itself all over the window, an anomalous one is
+    tied to its neighbours alone, so its two associations differ little. It stands
+    out by its reconstruction error (input-space deviation, ISD) and by a small
+    association discrepancy (latent-space deviation, LSD, is minus that, so that high
+    means anomalous) [1]_.
+
+    Rows are time steps, columns are channels. Every row gets a score, also the
+    first and the last of a series and those of a series shorter than the window.
+
+    Parameters
+    ----------
+    window_size : int or "auto", default="auto"
+        Number of consecutive rows that the network sees at once. "auto" takes the
+        smaller of 50 and a twentieth of the rows (at least 1). A window longer than
+        the longest series is clipped to it, with a warning.
+    stride : int or "auto", default="auto"
+        Number of rows between the starts of two training windows. "auto" makes
+        about 1000 windows, as long as they overlap.
+    d_model : int, default=64
+        Width of the network.
+    n_heads : int, default=4
+        Number of attention heads; must divide `d_model`.
+    n_layers : int, default=3
+        Number of encoder layers.
+    dim_feedforward : int, default=None
+        Width of the hidden layer in each encoder layer; None means 4 times
+        `d_model`.
+    dropout : float, default=0.0
+        Share of activations dropped in training, in [0, 1).
+    noise : float, default=0.5
+        Standard deviation of the Gaussian noise, in scaled units, that is added to
+        the training windows, while the target of the reconstruction stays clean.
+        0 is the paper's training.
+    discrepancy_weight : float, default=3.0
+        Weight of the association discrepancy in the loss.
+    temperature : float, default=0.02
+        Temperature of the softmax in criterion "softmax".
+    criterion : {"calibrated", "softmax", "isd", "lsd"}, default="calibrated"
+        How deviations become a score. "calibrated": the ISD of each channel in units
+        of its mean plus standard deviation on the training data, at most 100; the
+        power mean of order 4 over the channels; smoothed over time. "softmax": the
+        paper's, the softmax over each window of the LSD divided by `temperature`,
+        times the ISD; it puts a peak into every window, which suits the evaluation
+        by point adjustment and little else. "isd" and "lsd": one deviation alone.
+    score_stride : int or "auto", default="auto"
+        Number of rows between the starts of two windows when scoring; what
+        overlapping windows say of a row is averaged. "auto" takes half the window,
+        and for "softmax" the whole one. More than `window_size_` is taken as that,
+        so that no row is left out.
+    smoothing : int or "auto", default="auto"
+        Span, in rows, of the average over time, whose weights fall exponentially
+        to both sides: with the distance k as ``((span - 1) / (span + 1)) ** k``, as
+        in pandas. 1 means none. "auto" takes half the window for "calibrated" and 1
+        otherwise. Half of the weight lies on rows that come later, most of it
+        within a span.
+    standardize : bool, default=True
+        Whether to scale each channel to zero mean and unit variance first.
+    max_iter : int, default=6
+        Largest number of epochs. Long training teaches the network to copy its
+        input, anomalies included.
+    batch_size : int, default=32
+        Number of windows in a training step.
+    learning_rate : float, default=0.001
+        Step size of Adam.
+    early_stopping : bool, default=False
+        Whether to hold out the end of each series, end training when the loss there
+        no longer improves, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of each series held out when `early_stopping` is True.
+    n_iter_no_change : int, default=10
+        Number of epochs without improvement after which training ends.
+    tol : float, default=1e-4
+        Smallest decrease of the loss that counts as improvement.
+    contamination : float or "auto", default="auto"
+        Share of the training rows to be labelled as anomalies, in (0, 0.5]. "auto"
+        extrapolates the tail of the training scores to a risk of 0.001 (peaks over
+        threshold [2]_).
+    device : str, default="auto"
+        Torch device, such as "cpu" or "cuda:1". "auto" takes CUDA or MPS where there
+        is one.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Precision of matrix products.
+    random_state : int, RandomState instance or None, default=None
+        Determines initialisation, the order of windows, noise and dropout.
+    verbose : int or bool, default=0
+        Whether to print the loss of each epoch.
+
+    Attributes
+    ----------
+    model_ : torch.nn.Module
+        The trained network.
+    scaler_ : StandardScaler
+        The scaler of the channels.
+    error_scale_ : ndarray of shape (n_features,)
+        Mean plus standard deviation of the ISD of each channel on the training data.
+    offset_ : float
+        Threshold: rows whose `score_samples` is below it are labelled as anomalies.
+    window_size_ : int
+        The window size used.
+    n_iter_ : int
+        Number of epochs run.
+    loss_curve_ : list of float
+        Mean training loss of each epoch: twice the mean squared reconstruction
+        error, since in its value the two sides of the minimax cancel.
+    validation_loss_curve_ : list of float or None
+        Mean loss on the held-out rows after each epoch; None without early stopping.
+    device_ : str
+        The device used.
+    n_features_in_ : int
+        Number of channels seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the channels, when `X` has names that are all strings.
+
+    See Also
+    --------
+    MEMTODetector : Compares with prototypes of normal windows instead.
+    sklearn.ensemble.IsolationForest : Looks at each row alone; much faster.
+
+    Notes
+    -----
+    Departures from the paper: the training windows carry `noise`; the default
+    criterion is not the paper's; nothing is dropped out inside the attention; the
+    defaults of width, window and length of training are smaller, that of the learning
+    rate is larger. As in the authors' code the divergence has 1e-4 added inside its
+    logarithms, the discrepancy is averaged over the layers in the loss and summed in
+    the score, and `temperature` is one over the factor of 50 there. The two phases of
+    the minimax are one step on the sum of their losses, as there, in which the
+    reconstruction error counts twice. The paper's own setting is
+    ``window_size=100, stride=100, d_model=512, n_heads=8, dim_feedforward=512,
+    noise=0.0, criterion="softmax", learning_rate=1e-4, max_iter=10,
+    early_stopping=True, validation_fraction=0.2``.
+
+    References
+    ----------
+    .. [1] J. Xu, H. Wu, J. Wang and M. Long, "Anomaly Transformer: Time Series
+           Anomaly Detection with Association Discrepancy", ICLR 2022,
+           arXiv:2110.02642.
+    .. [2] A. Siffer, P.-A. Fouque, A. Termier and C. Largouet, "Anomaly Detection in
+           Streams with Extreme Value Theory", KDD 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmemto import AnomalyTransformerDetector
+    >>> t = np.arange(1000)
+    >>> X = np.column_stack([np.sin(t / 5), np.cos(t / 8)])
+    >>> detector = AnomalyTransformerDetector(random_state=0).fit(X[:600])
+    >>> X_new = X[600:].copy()
+    >>> X_new[200:205] += 2
+    >>> labels = detector.predict(X_new)
+    >>> bool((labels[200:205] == -1).all())
+    True
+    """
+
+    _network_class = AnomalyTransformerNetwork
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseWindowDetector._parameter_constraints,
+        "discrepancy_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        window_size: int | Literal["auto"] = "auto",
+        stride: int | Literal["auto"] = "auto",
+        d_model: int = 64,
+        n_heads: int = 4,
+        n_layers: int = 3,
+        dim_feedforward: int | None = None,
+        dropout: float = 0.0,
+        noise: float = 0.5,
+        discrepancy_weight: float = 3.0,
+        temperature: float = 0.02,
+        criterion: Literal["calibrated", "softmax", "isd", "lsd"] = "calibrated",
+        score_stride: int | Literal["auto"] = "auto",
+        smoothing: int | Literal["auto"] = "auto",
+        standardize: bool = True,
+        max_iter: int = 6,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        contamination: float | Literal["auto"] = "auto",
+        device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | bool = 0,
+    ):
+        self.window_size = window_size
+        self.stride = stride
+        self.d_model = d_model
+        self.n_heads = n_heads
+        self.n_layers = n_layers
+        self.dim_feedforward = dim_feedforward
+        self.dropout = dropout
+        self.noise = noise
+        self.discrepancy_weight = discrepancy_weight
+        self.temperature = temperature
+        self.criterion = criterion
+        self.score_stride = score_stride
+        self.smoothing = smoothing
+        self.standardize = standardize
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.contamination = contamination
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _network_config(self) -> AnomalyTransformerConfig:
+        return AnomalyTransformerConfig(
+            n_features=self.n_features_in_,
+            d_model=self.d_model,
+            n_heads=self.n_heads,
+            n_layers=self.n_layers,
+            dim_feedforward=self.dim_feedforward or 4 * self.d_model,
+            dropout=self.dropout,
+            noise=self.noise,
+            discrepancy_weight=self.discrepancy_weight,
+        )
