@@ -1,4 +1,4 @@
-"""Accuracy of MEMTODetector and of simple baselines on labelled data.
+"""Accuracy of the detectors and of simple baselines on labelled data.
 
 Each detector is fitted on each entity's training series and scores its test series;
 AUROC and average precision (1 = anomalous) are averaged over the entities of a set.
@@ -31,7 +31,7 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from skmemto import MEMTODetector
+from skmemto import AnomalyTransformerDetector, MEMTODetector
 from skmemto.metrics import vus_pr
 
 FIGURES = ("auroc", "average_precision", "vus_pr", "fit_seconds", "score_seconds")
@@ -54,9 +54,13 @@ DETECTORS: dict[str, Callable[[int], BaseEstimator]] = {
         criterion="softmax", random_state=seed
     ),
     "MEMTODetector": lambda seed: MEMTODetector(random_state=seed),
+    "AnomalyTransformer-softmax": lambda seed: AnomalyTransformerDetector(
+        criterion="softmax", random_state=seed
+    ),
+    "AnomalyTransformer": lambda seed: AnomalyTransformerDetector(random_state=seed),
 }
-# All but ours.
-BASELINES = [name for name in DETECTORS if not name.startswith("MEMTO")]
+OURS = ("MEMTO", "AnomalyTransformer")
+BASELINES = [name for name in DETECTORS if not name.startswith(OURS)]
 
 
 def build(name: str, seed: int, params: dict[str, Any]) -> BaseEstimator:
