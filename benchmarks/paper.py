@@ -6,6 +6,7 @@ top p % of the training and validation scores. The test set is used for nothing 
 the figures.
 
     python benchmarks/paper.py --sets msl --seeds 0 1 2 3 4
+    python benchmarks/paper.py --detector anomaly-transformer
 """
 
 import argparse
@@ -18,9 +19,10 @@ from typing import Any
 import numpy as np
 from _data import DEFAULT_FOLDER, load_entities
 from _report import environment, markdown_table, save
+from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from skmemto import MEMTODetector
+from skmemto import AnomalyTransformerDetector, MEMTODetector
 from skmemto.metrics import point_adjusted_precision_recall_fscore
 
 # Share of the training and validation scores above the threshold, in %.
@@ -37,15 +39,24 @@ PROTOCOL = {
     "n_iter_no_change": 10,
     "noise": 0.0,
 }
-SIZES: dict[str, dict[str, Any]] = {
-    "default": {"max_iter": 15},
-    "paper": {
-        "d_model": 512,
-        "n_heads": 8,
-        "dim_feedforward": 512,
-        "learning_rate": 1e-4,  # the last phase takes half of it, as in the paper
-        "batch_size": 256,
-        "max_iter": 100,
+DETECTORS = {
+    "memto": MEMTODetector,
+    "anomaly-transformer": AnomalyTransformerDetector,
+}
+PAPER_SIZE = {
+    "d_model": 512,
+    "n_heads": 8,
+    "dim_feedforward": 512,
+    "learning_rate": 1e-4,  # MEMTO's last phase takes half of it, as in the paper
+}
+SIZES: dict[str, dict[str, dict[str, Any]]] = {
+    "memto": {
+        "default": {"max_iter": 15},
+        "paper": PAPER_SIZE | {"batch_size": 256, "max_iter": 100},
+    },
+    "anomaly-transformer": {
+        "default": {"max_iter": 30},  # as many as MEMTO's two phases together
+        "paper": PAPER_SIZE | {"batch_size": 32, "max_iter": 10},
     },
 }
 FIGURES = {
@@ -73,10 +84,10 @@ def pooled(name: str, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def evaluate(
-    name: str, folder: Path, parameters: dict[str, Any], seed: int
+    name: str, folder: Path, detector: BaseEstimator, seed: int
 ) -> dict[str, float]:
     train, test, labels = pooled(name, folder)
-    detector = MEMTODetector(**parameters, random_state=seed)
+    detector = clone(detector).set_params(random_state=seed)
     start = time.perf_counter()
     detector.fit(train)
     fit_seconds = time.perf_counter() - start
@@ -134,7 +145,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--sets", nargs="+", default=["msl"])
-    parser.add_argument("--size", choices=SIZES, default="default")
+    parser.add_argument("--detector", choices=DETECTORS, default="memto")
+    parser.add_argument("--size", choices=["default", "paper"], default="default")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--max-iter", type=int, help="epochs of each phase at most")
     parser.add_argument("--verbose", action="store_true")
@@ -144,26 +156,28 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    parameters = PROTOCOL | SIZES[args.size] | {"verbose": args.verbose}
+    parameters = PROTOCOL | SIZES[args.detector][args.size] | {"verbose": args.verbose}
     if args.max_iter is not None:
         parameters["max_iter"] = args.max_iter
+    detector = DETECTORS[args.detector](**parameters)
+    out = args.out or f"paper-{args.detector}-{args.size}"
     arguments = sys.argv[1:] if argv is None else argv
     report = {
         "command": shlex.join(["python", "benchmarks/paper.py", *arguments]),
         "environment": environment(),
-        "detector": repr(MEMTODetector(**parameters)),
+        "detector": repr(detector),
         "results": [],
     }
     for name in args.sets:
         for seed in args.seeds:
             print(f"{name}: seed {seed}", file=sys.stderr, flush=True)
             try:
-                figures = evaluate(name, args.data, parameters, seed)
+                figures = evaluate(name, args.data, detector, seed)
             except FileNotFoundError as error:
                 sys.exit(f"error: {error}")
             figures = {key: float(value) for key, value in figures.items()}
             report["results"].append({"set": name, "seed": seed, **figures})
-            save(report, markdown(report), args.out or f"paper-{args.size}")
+            save(report, markdown(report), out)
     print(markdown(report))
     return 0
 

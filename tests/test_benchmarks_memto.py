@@ -51,11 +51,15 @@ def run(load, tmp_path):
     return run_script
 
 
-def test_paper(run, capsys):
-    script, report = run("paper", "--seeds", "0", "1", "--max-iter", "1")
+@pytest.mark.parametrize(
+    ("detector", "n_phases"), [("memto", 2), ("anomaly-transformer", 1)]
+)
+def test_paper(run, capsys, detector, n_phases):
+    options = ["--detector", detector, "--max-iter", "1"]
+    script, report = run("paper", *options, "--seeds", "0", "1")
     assert "criterion='softmax'" in report["detector"]
     first, second = report["results"]
-    assert first["n_iter"] == 2
+    assert first["n_iter"] == n_phases
     assert first["random_average_precision"] == 0.1
     for figure in script.FIGURES:
         assert np.isfinite(first[figure])
