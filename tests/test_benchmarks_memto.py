@@ -1,8 +1,10 @@
-"""The benchmark scripts that run MEMTODetector, on small made-up data."""
+"""The benchmark scripts that run our detectors, on small made-up data."""
 
 import importlib
 import json
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,3 +120,30 @@ def test_criterion(run, load):
     entity = load("_data").Entity("a", train, X, np.zeros(300))
     by_hand = script.STEPS["+ limit = calibrated"](script.parts_of(entity, 0))
     np.testing.assert_allclose(by_hand, -detector.score_samples(X), rtol=1e-8)
+
+
+def test_compare_pyod_needs_pyod(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyod", None)
+    with pytest.raises(SystemExit, match=r"(?s)not here.*pip install .* pyod"):
+        run("compare_pyod")
+
+
+def test_compare_pyod(run, monkeypatch):
+    class Stub:
+        def __init__(self, **parameters): ...
+
+        def fit(self, X):
+            assert abs(X.mean()) < 1e-6  # standardized
+
+        def decision_function(self, X):
+            return np.arange(len(X))
+
+    pyod, models = ModuleType("pyod"), ModuleType("pyod.models")
+    pyod.__version__ = "0"
+    models.ts_anomaly_transformer = SimpleNamespace(AnomalyTransformer=Stub)
+    monkeypatch.setitem(sys.modules, "pyod", pyod)
+    monkeypatch.setitem(sys.modules, "pyod.models", models)
+    script, report = run("compare_pyod", "--epochs", "1")
+    assert len(report["results"]) == 2 * 3
+    assert report["summary"]["PyOD / skmemto"]["fit_seconds"] < 1
+    assert report["summary"][script.OURS]["auroc"] > 0.9
