@@ -57,12 +57,12 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     temperature : float, default=0.02
         Temperature of the softmax in criterion "softmax".
     criterion : {"calibrated", "softmax", "isd", "lsd"}, default="calibrated"
-        How deviations become a score. "calibrated": the ISD of each channel in units
-        of its mean plus standard deviation on the training data, at most 100; the
-        power mean of order 4 over the channels; smoothed over time. "softmax": the
-        paper's, the softmax over each window of the LSD divided by `temperature`,
-        times the ISD; it puts a peak into every window, which suits the evaluation
-        by point adjustment and little else. "isd" and "lsd": one deviation alone.
+        How deviations become a score. "calibrated": the ISD of each channel, at most
+        `error_limit_`, divided by `error_scale_`; the power mean of order 8 over
+        the channels; smoothed over time. "softmax": the paper's, the softmax over
+        each window of the LSD divided by `temperature`, times the ISD; it puts a
+        peak into every window, which suits the evaluation by point adjustment and
+        little else. "isd" and "lsd": one deviation alone.
     score_stride : int or "auto", default="auto"
         Number of rows between the starts of two windows when scoring; what
         overlapping windows say of a row is averaged. "auto" takes half the window,
@@ -114,6 +114,8 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         The scaler of the channels.
     error_scale_ : ndarray of shape (n_features,)
         Mean plus standard deviation of the ISD of each channel on the training data.
+    error_limit_ : ndarray of shape (n_features,)
+        Twice the largest ISD of each channel on the training data.
     offset_ : float
         Threshold: rows whose `score_samples` is below it are labelled as anomalies.
     window_size_ : int

@@ -3,6 +3,8 @@
 import inspect
 
 import pytest
+from conftest import DETECTORS
+from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
 
 import skmemto
@@ -45,3 +47,25 @@ def test_numpydoc(name):
 def test_every_class_and_function_has_an_example(module):
     for name, thing in documented(module):
         assert ">>>" in inspect.getdoc(thing), name
+
+
+# What the detectors share they describe in the same words, but for these.
+OF_ITS_OWN = {
+    "temperature", "max_iter", "learning_rate", "early_stopping", "n_iter_no_change",
+    "random_state", "n_iter_", "loss_curve_",
+}  # fmt: skip
+
+
+def test_detectors_document_alike_what_they_share():
+    first, second = (
+        {
+            entry.name: (entry.type, entry.desc)
+            for section in ("Parameters", "Attributes")
+            for entry in ClassDoc(detector)[section]
+        }
+        for detector in DETECTORS
+    )
+    shared = (first.keys() & second.keys()) - OF_ITS_OWN
+    assert len(shared) > 25
+    for name in shared:
+        assert first[name] == second[name], name
