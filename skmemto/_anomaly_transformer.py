@@ -79,8 +79,9 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     max_iter : int, default=6
         Largest number of epochs. Long training teaches the network to copy its
         input, anomalies included.
-    batch_size : int, default=32
-        Number of windows in a training step.
+    batch_size : int or "auto", default="auto"
+        Number of windows in a training step. "auto" takes 32, and fewer (4 at least)
+        where that would make less than 32 steps of an epoch.
     learning_rate : float, default=0.001
         Step size of Adam.
     early_stopping : bool, default=False
@@ -199,7 +200,7 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         smoothing: int | Literal["auto"] = "auto",
         standardize: bool = True,
         max_iter: int = 6,
-        batch_size: int = 32,
+        batch_size: int | Literal["auto"] = "auto",
         learning_rate: float = 1e-3,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,

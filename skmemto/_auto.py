@@ -13,6 +13,8 @@ _ROWS_PER_WINDOW_STEP = 20
 _WINDOWS_PER_EPOCH = 1024
 _WINDOWS_PER_SCORED_ROW = 2
 _SPANS_PER_WINDOW = 2
+_STEPS_PER_EPOCH = 32
+_SMALLEST_BATCH, _LARGEST_BATCH = 4, 32
 
 
 def window_size(requested: int | str, series: SeriesBounds) -> int:
@@ -44,6 +46,17 @@ def training_stride(
         return requested
     n_samples = int((series[:, 1] - series[:, 0]).sum())
     return int(np.clip(n_samples // _WINDOWS_PER_EPOCH, 1, window_size))
+
+
+def batch_size(requested: int | str, n_windows: int) -> int:
+    """Return the number of windows in a training step.
+
+    "auto" takes fewer where there are few windows, so that an epoch has about as many
+    steps as it has with many.
+    """
+    if requested != "auto":
+        return requested
+    return int(np.clip(n_windows // _STEPS_PER_EPOCH, _SMALLEST_BATCH, _LARGEST_BATCH))
 
 
 def score_stride(requested: int | str, criterion: str, window_size: int) -> int:

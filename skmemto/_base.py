@@ -68,7 +68,7 @@ class BaseWindowDetector(
         "smoothing": [StrOptions({"auto"}), _POSITIVE],
         "standardize": ["boolean"],
         "max_iter": [_POSITIVE],
-        "batch_size": [_POSITIVE],
+        "batch_size": [StrOptions({"auto"}), _POSITIVE],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -173,12 +173,14 @@ class BaseWindowDetector(
     ) -> Trainer:
         length = self.window_size_
         stride = _auto.training_stride(self.stride, train_series, length)
+        train_blocks = window_blocks(train_series, length, stride)
+        n_windows = sum(len(block.starts) for block in train_blocks)
         return Trainer(
             self.model_,
             read=partial(self._read, X),
-            train_blocks=window_blocks(train_series, length, stride),
+            train_blocks=train_blocks,
             validation_blocks=window_blocks(validation_series, length, stride),
-            batch_size=self.batch_size,
+            batch_size=_auto.batch_size(self.batch_size, n_windows),
             max_iter=self.max_iter,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,

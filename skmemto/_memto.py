@@ -87,8 +87,9 @@ class MEMTODetector(BaseWindowDetector):
     max_iter : int, default=3
         Largest number of epochs of each of the two training phases. Long training
         teaches the network to copy its input, anomalies included.
-    batch_size : int, default=32
-        Number of windows in a training step.
+    batch_size : int or "auto", default="auto"
+        Number of windows in a training step. "auto" takes 32, and fewer (4 at least)
+        where that would make less than 32 steps of an epoch.
     learning_rate : float, default=0.001
         Step size of Adam in the first phase; the last phase takes half of it, as
         the paper does.
@@ -210,7 +211,7 @@ class MEMTODetector(BaseWindowDetector):
         smoothing: int | Literal["auto"] = "auto",
         standardize: bool = True,
         max_iter: int = 3,
-        batch_size: int = 32,
+        batch_size: int | Literal["auto"] = "auto",
         learning_rate: float = 1e-3,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,

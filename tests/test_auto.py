@@ -31,6 +31,13 @@ def test_training_stride():
     assert _auto.training_stride(7, np.array([[0, 100]]), 50) == 7
 
 
+def test_batch_size():
+    assert _auto.batch_size("auto", 20) == 4
+    assert _auto.batch_size("auto", 381) == 11
+    assert _auto.batch_size("auto", 10**6) == 32
+    assert _auto.batch_size(7, 20) == 7
+
+
 def test_score_stride():
     assert _auto.score_stride("auto", "softmax", 40) == 40
     assert 1 <= _auto.score_stride("auto", "calibrated", 40) < 40
