@@ -90,12 +90,13 @@ def _contamination(text: str) -> float | str:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Find out before the training what would fail after it."""
-    inputs = {Path(path).resolve() for path in (args.train, args.new) if path}
+    taken = {Path(path).resolve() for path in (args.train, args.new) if path}
     for path in filter(None, (args.out, args.plot)):
         if not Path(path).resolve().parent.is_dir():
             raise ValueError(f"{path}: there is no directory {Path(path).parent}")
-        if Path(path).resolve() in inputs:
-            raise ValueError(f"{path}: would overwrite an input file")
+        if Path(path).resolve() in taken:
+            raise ValueError(f"{path}: would overwrite another of the files")
+        taken.add(Path(path).resolve())
 
 
 def _demonstrate(args: argparse.Namespace) -> None:

@@ -33,7 +33,7 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     window_size : int or "auto", default="auto"
         Number of consecutive rows that the network sees at once. "auto" takes the
         smaller of 50 and a twentieth of the rows (at least 1). A window longer than
-        the longest series is clipped to it, with a warning.
+        the longest series to train on is clipped to it, with a warning.
     stride : int or "auto", default="auto"
         Number of rows between the starts of two training windows. "auto" makes
         about 1000 windows, as long as they overlap.
@@ -75,7 +75,9 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         otherwise. Half of the weight lies on rows that come later, most of it
         within a span.
     standardize : bool, default=True
-        Whether to scale each channel to zero mean and unit variance first.
+        Whether to scale each channel to zero mean and unit variance first. The
+        network then sees values up to 10 standard deviations; the ISD is that of
+        the value itself.
     max_iter : int, default=6
         Largest number of epochs. Long training teaches the network to copy its
         input, anomalies included.
@@ -88,7 +90,8 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         Whether to hold out the end of each series, end training when the loss there
         no longer improves, and keep the best weights.
     validation_fraction : float, default=0.1
-        Share of each series held out when `early_stopping` is True.
+        Share of each series held out when `early_stopping` is True. Where that is
+        less than a window, the loss there is that of shorter windows.
     n_iter_no_change : int, default=10
         Number of epochs without improvement after which training ends.
     tol : float, default=1e-4
@@ -114,7 +117,8 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     scaler_ : StandardScaler
         The scaler of the channels.
     error_scale_ : ndarray of shape (n_features,)
-        Mean plus standard deviation of the ISD of each channel on the training data.
+        Mean plus standard deviation of the ISD of each channel on the training data
+        (at least 1e-4 of the largest of them).
     error_limit_ : ndarray of shape (n_features,)
         Twice the largest ISD of each channel on the training data.
     offset_ : float

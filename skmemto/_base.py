@@ -35,7 +35,7 @@ from skmemto._labels import LabelsMixin
 from skmemto._nn.layers import build_empty
 from skmemto._nn.saving import pack, unpack
 from skmemto._reporting import FitReporter
-from skmemto._scaling import fit_scaler, scale
+from skmemto._scaling import LARGEST_SEEN, fit_scaler, scale
 from skmemto._series import SeriesBounds, hold_out_tails, split_series
 from skmemto._thresholds import threshold
 from skmemto._training import Trainer
@@ -145,10 +145,10 @@ class BaseWindowDetector(
             )
         rng = check_random_state(self.random_state)
         self.device_ = resolve_device(self.device)
-        self.window_size_ = _auto.window_size(self.window_size, series)
         train_series, validation_series = hold_out_tails(
             series, self.validation_fraction if self.early_stopping else 0
         )
+        self.window_size_ = _auto.window_size(self.window_size, train_series)
         self.scaler_ = fit_scaler(X, train_series, self.standardize)
         network = build_empty(lambda: self._network_class(self._network_config()))
         network.initialize(make_generator(rng))
@@ -214,6 +214,8 @@ class BaseWindowDetector(
     def _read(self, X: NDArray, starts: NDArray, length: int) -> Tensor:
         """Read windows as the network wants them: scaled float32 (B, L, F)."""
         windows = scale(self.scaler_, take_windows(X, starts, length))
+        if self.standardize:
+            np.clip(windows, -LARGEST_SEEN, LARGEST_SEEN, out=windows)
         return torch.from_numpy(windows.astype(np.float32)).to(self.device_)
 
     def _iter_outputs(self, X: NDArray, series: SeriesBounds) -> Iterator[RowOutputs]:
@@ -356,8 +358,8 @@ class BaseWindowDetector(
     ) -> float:
         """Compute how well `X` is reconstructed; needs no labels.
 
-        Comparable across all parameters, the window size included, so that
-        ``GridSearchCV`` can choose among them on normal data.
+        Comparable across all parameters, the window size included, except
+        `standardize`, so that ``GridSearchCV`` can choose on normal data.
 
         Parameters
         ----------

@@ -13,8 +13,9 @@ def resolve_device(device: str) -> str:
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
+        torch.Generator(device)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:
         raise ValueError(
             f"The device {device!r} cannot be used on this machine: {error} "
             "Use device='auto' or 'cpu'."

@@ -1,5 +1,6 @@
 """MEMTODetector: parameters, documentation and the three phases."""
 
+import math
 from numbers import Integral, Real
 from typing import ClassVar, Literal
 
@@ -16,10 +17,9 @@ from skmemto._reporting import FitReporter
 from skmemto._training import Trainer
 
 # k-means on the queries: share of the training windows (the paper's), and the
-# number of queries below which all windows and above which fewer are taken.
+# number of queries below which more windows are taken and above which fewer.
 _KMEANS_SHARE = 0.1
-_KMEANS_LEAST_QUERIES = 1_000
-_KMEANS_MOST_QUERIES = 50_000
+_KMEANS_QUERIES = (1_000, 50_000)
 
 
 class MEMTODetector(BaseWindowDetector):
@@ -39,7 +39,7 @@ class MEMTODetector(BaseWindowDetector):
     window_size : int or "auto", default="auto"
         Number of consecutive rows that the network sees at once. "auto" takes the
         smaller of 50 and a twentieth of the rows (at least 1). A window longer than
-        the longest series is clipped to it, with a warning.
+        the longest series to train on is clipped to it, with a warning.
     stride : int or "auto", default="auto"
         Number of rows between the starts of two training windows. "auto" makes
         about 1000 windows, as long as they overlap.
@@ -83,7 +83,9 @@ class MEMTODetector(BaseWindowDetector):
         otherwise. Half of the weight lies on rows that come later, most of it
         within a span.
     standardize : bool, default=True
-        Whether to scale each channel to zero mean and unit variance first.
+        Whether to scale each channel to zero mean and unit variance first. The
+        network then sees values up to 10 standard deviations; the ISD is that of
+        the value itself.
     max_iter : int, default=3
         Largest number of epochs of each of the two training phases. Long training
         teaches the network to copy its input, anomalies included.
@@ -97,7 +99,8 @@ class MEMTODetector(BaseWindowDetector):
         Whether to hold out the end of each series, end a phase when the loss there
         no longer improves, and keep the best weights and memory items.
     validation_fraction : float, default=0.1
-        Share of each series held out when `early_stopping` is True.
+        Share of each series held out when `early_stopping` is True. Where that is
+        less than a window, the loss there is that of shorter windows.
     n_iter_no_change : int, default=10
         Number of epochs without improvement after which a phase ends.
     tol : float, default=1e-4
@@ -125,7 +128,8 @@ class MEMTODetector(BaseWindowDetector):
     scaler_ : StandardScaler
         The scaler of the channels.
     error_scale_ : ndarray of shape (n_features,)
-        Mean plus standard deviation of the ISD of each channel on the training data.
+        Mean plus standard deviation of the ISD of each channel on the training data
+        (at least 1e-4 of the largest of them).
     error_limit_ : ndarray of shape (n_features,)
         Twice the largest ISD of each channel on the training data.
     offset_ : float
@@ -255,7 +259,7 @@ class MEMTODetector(BaseWindowDetector):
     def memory_items_(self) -> NDArray[np.float32]:
         """Memory items after fit, (n_memory_items, d_model)."""
         check_is_fitted(self)
-        return self.model_.memory.items.cpu().numpy()
+        return self.model_.memory.items.cpu().numpy().copy()
 
     def _network_config(self) -> MEMTOConfig:
         return MEMTOConfig(
@@ -283,16 +287,18 @@ class MEMTODetector(BaseWindowDetector):
 
     def _initialize_memory(self, trainer: Trainer) -> None:
         """Set the memory items to cluster centres of queries of training windows."""
-        block = trainer.train_blocks[0]
-        n_windows = np.clip(
-            int(_KMEANS_SHARE * len(block.starts)),
-            -(-_KMEANS_LEAST_QUERIES // block.length),
-            max(1, _KMEANS_MOST_QUERIES // block.length),
-        )
-        starts = trainer.rng.permutation(block.starts)[:n_windows]
-        with torch.inference_mode():
-            windows = trainer.read(starts, block.length)
-            queries = self.model_.encoder(windows).flatten(0, 1).double().cpu().numpy()
+        parts = []
+        for block in trainer.train_blocks:
+            # Each length of window in proportion to its share of the queries.
+            n_queries = sum(b.length * len(b.starts) for b in trainer.train_blocks)
+            least, most = (n / n_queries for n in _KMEANS_QUERIES)
+            share = np.clip(_KMEANS_SHARE, min(least, 1), min(most, 1))
+            starts = trainer.rng.permutation(block.starts)
+            starts = starts[: math.ceil(share * len(starts))]
+            with torch.inference_mode():
+                windows = trainer.read(starts, block.length)
+                parts.append(self.model_.encoder(windows).flatten(0, 1).cpu())
+        queries = torch.cat(parts).double().numpy()
         # Constant data has fewer distinct queries than items; those left over stay.
         n_clusters = min(self.n_memory_items, len(np.unique(queries, axis=0)))
         kmeans = KMeans(n_clusters, random_state=trainer.rng).fit(queries)

@@ -10,6 +10,9 @@ from skmemto._series import SeriesBounds
 _ROWS_PER_BLOCK = 65_536
 # Scaled values beyond this are cut off: their squares would overflow float32.
 _LARGEST_SCALED = 1e15
+# What a network sees of standardized values: one reading beyond would spoil the
+# reconstruction of all rows of its windows.
+LARGEST_SEEN = 10.0
 
 
 def fit_scaler(X: NDArray, series: SeriesBounds, standardize: bool) -> StandardScaler:
@@ -32,5 +35,6 @@ def fit_scaler(X: NDArray, series: SeriesBounds, standardize: bool) -> StandardS
 def scale(scaler: StandardScaler, X: NDArray) -> NDArray[np.float64]:
     """Scale rows (..., n_features)."""
     rows = X.reshape(-1, X.shape[-1]).astype(np.float64)
-    scaled = scaler.transform(rows).reshape(X.shape)
+    with np.errstate(over="ignore"):
+        scaled = scaler.transform(rows).reshape(X.shape)
     return np.clip(scaled, -_LARGEST_SCALED, _LARGEST_SCALED, out=scaled)

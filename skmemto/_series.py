@@ -5,6 +5,8 @@ recording). Everywhere in the package they are an int64 array ``series`` of
 shape (n_series, 2) whose rows are the half-open row ranges ``[start, stop)``.
 """
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import column_or_1d
@@ -22,15 +24,16 @@ def split_series(groups: ArrayLike | None, n_samples: int) -> SeriesBounds:
             "groups must have one entry for each row of X, that is "
             f"{n_samples}. Got {groups.shape[0]} instead."
         )
+    if (groups != groups).any():
+        raise ValueError("groups contains NaN. Give every row the name of its series.")
     borders = np.flatnonzero(groups[1:] != groups[:-1]) + 1
     starts = np.concatenate([[0], borders])
-    names, n_runs = np.unique(groups[starts], return_counts=True)
-    if (n_runs > 1).any():
+    (name, n_runs), *_ = Counter(groups[starts].tolist()).most_common(1)
+    if n_runs > 1:
         raise ValueError(
             "The rows of a group must be contiguous, since they are one series in "
-            f"time order. Group {names[n_runs > 1][0]} comes in "
-            f"{n_runs.max()} separate runs; sort the rows by group, keeping the "
-            "time order within each."
+            f"time order. Group {name} comes in {n_runs} separate runs; sort the rows "
+            "by group, keeping the time order within each."
         )
     return np.column_stack([starts, np.append(borders, n_samples)]).astype(np.int64)
 

@@ -104,8 +104,9 @@ class Trainer:
         With held-out windows the network ends in the state of its best epoch, all
         parameters and buffers together.
         """
+        fused = torch.device(self.device).type in ("cpu", "cuda")
         optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=learning_rate, fused=self.device != "mps"
+            self.network.parameters(), lr=learning_rate, fused=fused
         )
         monitor = StoppingMonitor(self.tol, self.n_iter_no_change)
         best_state = None
@@ -123,7 +124,8 @@ class Trainer:
 
     def _epoch(self, optimizer: torch.optim.Optimizer) -> EpochLosses:
         self.network.train()
-        train = self._mean_loss(self._shuffled_batches(), optimizer)
+        with torch.enable_grad():
+            train = self._mean_loss(self._shuffled_batches(), optimizer)
         self.network.eval()
         validation = None
         if self.validation_blocks:

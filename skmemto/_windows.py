@@ -74,32 +74,29 @@ def merge_overlaps(
     means : ndarray of shape (n, C)
         Their values, averaged over the windows that hold the row.
     """
-    first = 0  # the row of total[0]
-    total, count = None, None
+    rows, count = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    total = None
     for starts, values in batches:
         length, n_columns = values.shape[1:]
         if total is None:
-            total, count = np.zeros((0, n_columns)), np.zeros(0, dtype=np.int64)
-        done = starts[0] - first
-        yield from _row_means(first, total[:done], count[:done])
-        total, count = total[done:], count[done:]
-        first = starts[0]
+            total = np.empty((0, n_columns))
+        open_rows = rows >= starts[0]
+        if not open_rows.all():
+            yield _row_means(rows[~open_rows], total[~open_rows], count[~open_rows])
 
-        n_rows = starts[-1] + length - first
-        steps = (starts[:, np.newaxis] - first + np.arange(length)).ravel()
-        total = np.pad(total, ((0, n_rows - len(total)), (0, 0)))
-        np.add.at(total, steps, values.reshape(-1, n_columns))
-        count = np.pad(count, (0, n_rows - len(count)))
-        count += np.bincount(steps, minlength=n_rows)
+        steps = (starts[:, np.newaxis] + np.arange(length)).ravel()
+        ones = np.ones(len(steps), dtype=np.int64)
+        old = rows[open_rows], total[open_rows], count[open_rows]
+        # Rows of no window in between, of a series of another block, take no place.
+        rows, index = np.unique(np.concatenate([old[0], steps]), return_inverse=True)
+        total, count = np.zeros((len(rows), n_columns)), np.zeros(len(rows), np.int64)
+        np.add.at(total, index, np.concatenate([old[1], values.reshape(-1, n_columns)]))
+        np.add.at(count, index, np.concatenate([old[2], ones]))
     if total is not None:
-        yield from _row_means(first, total, count)
+        yield _row_means(rows, total, count)
 
 
 def _row_means(
-    first: int, total: NDArray[np.float64], count: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    # Rows between two windows that belong to a series of another block have no
-    # window here.
-    covered = np.flatnonzero(count)
-    if covered.size:
-        yield first + covered, total[covered] / count[covered, np.newaxis]
+    rows: NDArray[np.int64], total: NDArray[np.float64], count: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    return rows, total / count[:, np.newaxis]

@@ -281,7 +281,10 @@ def test_bad_files(capsys, text, message):
         (["a.csv", "a.csv", "--time", "4"], "no time column '4'; columns are t, x, y"),
         (["n.csv", "n.csv", "--time", "t"], "'t'; columns are 1, 2 (no header)"),
         (["o.csv", "o.csv", "--time", "t"], "no column besides the time column"),
-        (["a.csv", "a.csv", "--out", "a.csv"], "a.csv: would overwrite an input file"),
+        (
+            ["a.csv", "a.csv", "--out", "a.csv"],
+            "a.csv: would overwrite another of the files",
+        ),
         (["a.csv", "a.csv", "--out", "no/s.csv"], "no/s.csv: there is no directory no"),
         (["--plot", "no/p.png"], "no/p.png: there is no directory no"),
         (["--contamination", "0.7"], "'auto' or a number in (0, 0.5]. Got '0.7'"),

@@ -109,7 +109,7 @@ def test_best_items_are_kept_with_the_best_weights(detector, monkeypatch):
         return torch.tensor(next(validation))
 
     monkeypatch.setattr(MEMTONetwork, "loss", loss)
-    detector.set_params(early_stopping=True, max_iter=6)
+    detector.set_params(early_stopping=True, max_iter=6, batch_size=32)
     snapshots = Snapshots()
     detector.set_callbacks(snapshots).fit(make_waves())
     final = detector.model_.state_dict()
@@ -124,6 +124,32 @@ def test_curves_and_early_stopping(detector, waves):
     assert detector.validation_loss_curve_ is None
     detector.set_params(early_stopping=True).fit(waves)
     assert len(detector.validation_loss_curve_) == detector.n_iter_
+
+
+def test_items_come_from_series_of_every_length(detector, monkeypatch):
+    lengths = range(4, 24)
+    seen = []
+    X = np.vstack([make_waves(length, seed=length) for length in lengths])
+    groups = np.repeat(list(lengths), list(lengths))
+    original = Detector._initialize_memory
+
+    def spy(self, trainer):
+        inner = trainer.read
+        trainer.read = lambda starts, length: (
+            seen.append(length) or inner(starts, length)
+        )
+        original(self, trainer)
+        trainer.read = inner
+
+    monkeypatch.setattr(Detector, "_initialize_memory", spy)
+    detector.set_params(window_size=23).fit(X, groups=groups)
+    assert set(seen) == set(lengths)
+
+
+def test_memory_items_are_a_copy(detector, waves):
+    scores = detector.fit(waves).score_samples(waves)
+    detector.memory_items_[:] = 0
+    assert_array_equal(detector.score_samples(waves), scores)
 
 
 def test_fewer_distinct_queries_than_items(detector):

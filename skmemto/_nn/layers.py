@@ -23,7 +23,7 @@ def build_empty(make: Callable[[], NetworkT]) -> NetworkT:
     """
     with torch.device("meta"):
         network = make()
-    return network.to_empty(device="cpu")
+    return network.to_empty(device="cpu").float()
 
 
 def initialize(network: nn.Module, generator: torch.Generator) -> None:
