@@ -389,9 +389,10 @@ def test_one_extreme_reading_does_not_spoil_its_neighbours(make_detector, waves)
     expected = detector.score_samples(X)
     X[200, 1] = 1e6
     spoilt = detector.score_samples(X)
-    assert np.argmin(spoilt) == 200
-    # Two windows see it; their other rows keep scores of the usual size.
-    others = np.delete(spoilt, 200)
+    assert abs(np.argmin(spoilt) - 200) <= 1
+    # The embedding looks one step to both sides. The other rows of the two windows
+    # that hold the reading keep scores of the usual size.
+    others = np.delete(spoilt, np.arange(198, 203))
     assert others.min() > 3 * expected.min()
 
 
