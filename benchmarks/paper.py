@@ -51,11 +51,12 @@ PAPER_SIZE = {
 }
 SIZES: dict[str, dict[str, dict[str, Any]]] = {
     "memto": {
-        "default": {"max_iter": 15},
+        "default": {"batch_size": 32, "max_iter": 15},
         "paper": PAPER_SIZE | {"batch_size": 256, "max_iter": 100},
     },
     "anomaly-transformer": {
-        "default": {"max_iter": 30},  # as many as MEMTO's two phases together
+        # As many epochs as MEMTO's two phases together.
+        "default": {"batch_size": 32, "max_iter": 30},
         "paper": PAPER_SIZE | {"batch_size": 32, "max_iter": 10},
     },
 }
