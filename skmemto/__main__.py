@@ -25,9 +25,11 @@ from skmemto.plotting import AnomalyScoreDisplay
 DESCRIPTION = """\
 Without files: train MEMTODetector on synthetic data, compare it with IsolationForest,
 and draw a picture. With two CSV files: train on the first, which should hold normal
-data, and score the second. Rows are in time order, one channel per column."""
+data, and score the second. Rows are in time order, one channel per column; an empty
+field or "nan" is a missing reading."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_MISSING = ("", "nan")
 _MAX_CHANNELS = 8
 
 
@@ -251,10 +253,14 @@ def _time_position(
 
 
 def _number(text: str, path: str, line: int, column: str, hint: str) -> float:
-    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if text.lower() in _MISSING:
+        return math.nan
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
     if not math.isfinite(number):
-        problem = f"{text!r} is not a finite number{hint}" if text else "empty field"
-        raise ValueError(f"{path}, line {line}, column {column}: {problem}")
+        raise ValueError(
+            f"{path}, line {line}, column {column}: {text!r} is not a finite "
+            f"number{hint}"
+        )
     return number
 
 

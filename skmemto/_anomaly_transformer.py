@@ -146,6 +146,11 @@ class AnomalyTransformerDetector(BaseWindowDetector):
 
     Notes
     -----
+    Missing readings (NaN) are interpolated within a window, and the network is told
+    which they were; losses, deviations and scores count what was observed. A row
+    without any reading cannot be judged, and is labelled an anomaly: a source of data
+    that went silent is news. A channel without any reading in training is left out.
+
     Departures from the paper: the training windows carry `noise`; the default
     criterion is not the paper's; nothing is dropped out inside the attention; the
     defaults of width, window and length of training are smaller, that of the learning

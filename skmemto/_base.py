@@ -4,7 +4,6 @@ series -> windows -> network -> deviations -> score -> threshold -> labels
 """
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -14,30 +13,20 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
 from skmemto import _auto
-from skmemto._criteria import (
-    CalibratedCriterion,
-    Calibration,
-    Criterion,
-    Deviations,
-    calibrate,
-    exponential_average,
-    make_criterion,
-)
 from skmemto._device import make_generator, resolve_device, usable_device
-from skmemto._inference import RowOutputs, iter_row_outputs
 from skmemto._labels import LabelsMixin
 from skmemto._nn.layers import build_empty
 from skmemto._nn.saving import pack, unpack
 from skmemto._reporting import FitReporter
 from skmemto._scaling import LARGEST_SEEN, fit_scaler, scale
+from skmemto._scores import ScoresMixin
 from skmemto._series import SeriesBounds, hold_out_tails, split_series
-from skmemto._thresholds import threshold
 from skmemto._training import Trainer
 from skmemto._windows import take_windows, window_blocks
 
@@ -45,7 +34,12 @@ _POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
 class BaseWindowDetector(
-    CallbackSupportMixin, LabelsMixin, OutlierMixin, BaseEstimator, metaclass=ABCMeta
+    CallbackSupportMixin,
+    ScoresMixin,
+    LabelsMixin,
+    OutlierMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Detector that looks at a series through windows and reconstructs them.
 
@@ -92,7 +86,7 @@ class BaseWindowDetector(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows in time order, taken as mostly normal.
+            Rows in time order, taken as mostly normal. NaN is a missing reading.
         y : Ignored
             Not used, present for API consistency by convention.
         groups : array-like of shape (n_samples,), default=None
@@ -206,6 +200,7 @@ class BaseWindowDetector(
             self,
             X,
             dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
             reset=reset,
             ensure_min_samples=2 if reset else 1,
         )
@@ -218,175 +213,10 @@ class BaseWindowDetector(
             np.clip(windows, -LARGEST_SEEN, LARGEST_SEEN, out=windows)
         return torch.from_numpy(windows.astype(np.float32)).to(self.device_)
 
-    def _iter_outputs(self, X: NDArray, series: SeriesBounds) -> Iterator[RowOutputs]:
-        stride = _auto.score_stride(
-            self.score_stride, self.criterion, self.window_size_
-        )
-        return iter_row_outputs(
-            self.model_,
-            partial(self._read, X),
-            window_blocks(series, self.window_size_, stride),
-            device=self.device_,
-            precision=self.precision,
-        )
-
-    def _iter_deviations(
-        self, X: NDArray, series: SeriesBounds
-    ) -> Iterator[tuple[NDArray, NDArray, NDArray]]:
-        """Yield rows (n,), their input (n, F) and latent deviation (n,)."""
-        for rows, reconstruction, latent in self._iter_outputs(X, series):
-            yield rows, (scale(self.scaler_, X[rows]) - reconstruction) ** 2, latent
-
-    def _score_samples(self, X: NDArray, series: SeriesBounds) -> NDArray[np.float64]:
-        criterion = self._criterion()
-        error, latent = np.empty(len(X)), np.empty(len(X))
-        for rows, input_deviations, latent_deviations in self._iter_deviations(
-            X, series
-        ):
-            error[rows] = criterion.reduce(input_deviations)
-            latent[rows] = latent_deviations
-        for start, stop in series:
-            error[start:stop] = criterion.score(error[start:stop], latent[start:stop])
-        return -self._smooth(error, series)
-
-    def _smooth(self, values: NDArray, series: SeriesBounds) -> NDArray:
-        """Average each series over time."""
-        span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
-        parts = [
-            exponential_average(values[start:stop], span) for start, stop in series
-        ]
-        return np.concatenate(parts)
-
-    def _criterion(self) -> Criterion:
-        return make_criterion(
-            self.criterion,
-            window_size=self.window_size_,
-            temperature=self.temperature,
-            calibration=Calibration(self.error_scale_, self.error_limit_),
-        )
-
-    def score_samples(
-        self, X: ArrayLike, *, groups: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        """Score each row with `criterion`; the lower, the more anomalous.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in time order. A series may be shorter than the window.
-        groups : array-like of shape (n_samples,), default=None
-            Equal values in one contiguous run of rows make one series.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Minus the anomaly score of each row.
-        """
-        check_is_fitted(self)
-        return self._score_samples(*self._validate(X, groups))
-
-    def deviations(
-        self,
-        X: ArrayLike,
-        *,
-        groups: ArrayLike | None = None,
-        calibrated: bool = False,
-    ) -> Deviations:
-        """Compute what the score is made of: which channel deviates, and how.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in time order.
-        groups : array-like of shape (n_samples,), default=None
-            Equal values in one contiguous run of rows make one series.
-        calibrated : bool, default=False
-            Whether to give, instead of raw input deviations, each channel's part of
-            the score of criterion "calibrated": over the channels they sum to that
-            score (with the sign turned).
-
-        Returns
-        -------
-        deviations : Deviations
-            NamedTuple of ``input`` (n_samples, n_features), the squared
-            reconstruction error of each channel in scaled units, and ``latent``
-            (n_samples,), how far the encoded row is from normal in latent space.
-            The latter is averaged over the windows that hold the row, as is the
-            reconstruction behind the former.
-        """
-        check_is_fitted(self)
-        X, series = self._validate(X, groups)
-        result = Deviations(np.empty(X.shape), np.empty(len(X)))
-        for rows, input_deviations, latent_deviations in self._iter_deviations(
-            X, series
-        ):
-            result.input[rows] = input_deviations
-            result.latent[rows] = latent_deviations
-        if calibrated:
-            calibration = Calibration(self.error_scale_, self.error_limit_)
-            parts = CalibratedCriterion(calibration).contributions(result.input)
-            result.input[:] = self._smooth(parts, series)
-        return result
-
-    def reconstruct(
-        self, X: ArrayLike, *, groups: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        """Reconstruct each row as the model expects it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in time order.
-        groups : array-like of shape (n_samples,), default=None
-            Equal values in one contiguous run of rows make one series.
-
-        Returns
-        -------
-        X_reconstructed : ndarray of shape (n_samples, n_features)
-            The reconstruction in the units of `X`, averaged over the windows that
-            hold the row.
-        """
-        check_is_fitted(self)
-        X, series = self._validate(X, groups)
-        result = np.empty(X.shape)
-        for rows, reconstruction, _ in self._iter_outputs(X, series):
-            result[rows] = self.scaler_.inverse_transform(reconstruction)
-        return result
-
-    def score(
-        self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
-    ) -> float:
-        """Compute how well `X` is reconstructed; needs no labels.
-
-        Comparable across all parameters, the window size included, except
-        `standardize`, so that ``GridSearchCV`` can choose on normal data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in time order.
-        y : Ignored
-            Not used, present for API consistency by convention.
-        groups : array-like of shape (n_samples,), default=None
-            Equal values in one contiguous run of rows make one series.
-
-        Returns
-        -------
-        score : float
-            Minus the mean squared reconstruction error in scaled units; higher is
-            better.
-        """
-        check_is_fitted(self)
-        X, series = self._validate(X, groups)
-        total = sum(d.sum() for _, d, _ in self._iter_deviations(X, series))
-        return -float(total) / X.size
-
-    def _set_score_scale(self, X: NDArray, series: SeriesBounds) -> None:
-        """Set what turns deviations into scores, and scores into labels."""
-        errors = (parts[1] for parts in self._iter_deviations(X, series))
-        self.error_scale_, self.error_limit_ = calibrate(errors)
-        scores = self._score_samples(X, series)
-        self.offset_ = -threshold(-scores, self.contamination)
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def _fitted_attributes(self) -> dict[str, Any]:
         return {name: v for name, v in vars(self).items() if name.endswith("_")}

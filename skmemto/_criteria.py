@@ -4,6 +4,8 @@ A criterion works in two steps, so that the input deviations (n_samples,
 n_features) of a long history need not be in memory at once: `reduce` turns those
 of a few rows into one number for each, `score` those of a whole series, with the
 latent deviations, into scores.
+
+NaN is the deviation of a missing reading, and the number of a row without any.
 """
 
 from collections.abc import Iterable
@@ -15,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
+
+from skmemto._scaling import add_rows
 
 # Channels that are constant in training are reconstructed almost exactly. They are
 # measured by this share of the scale of the worst channel.
@@ -48,8 +52,8 @@ class InputDeviation:
     """Mean input deviation over the channels: the paper's ISD (eq. 10)."""
 
     def reduce(self, input_deviations: NDArray) -> NDArray:
-        """Average over the channels."""
-        return input_deviations.mean(axis=1)
+        """Average over the channels that are observed."""
+        return _observed_mean(input_deviations)
 
     def score(self, error: NDArray, latent: NDArray) -> NDArray:
         """Return the error itself."""
@@ -97,10 +101,11 @@ def calibrate(parts: Iterable[NDArray]) -> Calibration:
     """
     moments, largest = StandardScaler(), 0.0
     for part in parts:
-        moments.partial_fit(part)
-        largest = np.maximum(largest, part.max(axis=0))
+        add_rows(moments, part)
+        largest = np.fmax(largest, np.fmax.reduce(part, axis=0))
     scale = moments.mean_ + np.sqrt(moments.var_)
-    least = _LEAST_SHARE * scale.max()
+    scale[np.broadcast_to(moments.n_samples_seen_ == 0, scale.shape)] = np.nan
+    least = _LEAST_SHARE * np.nanmax(scale)
     scale = np.maximum(scale, least if least > 0 else 1.0)
     return Calibration(scale, _MOST_TIMES * np.maximum(largest, scale))
 
@@ -117,11 +122,11 @@ class CalibratedCriterion:
 
     def reduce(self, input_deviations: NDArray) -> NDArray:
         """Combine the channels, each divided by its scale."""
-        return self._powers(input_deviations).mean(axis=1) ** (1 / _POWER)
+        return _observed_mean(self._powers(input_deviations)) ** (1 / _POWER)
 
     def contributions(self, input_deviations: NDArray) -> NDArray:
         """Share `reduce` out among the channels (n, F), so that they sum to it."""
-        powers = self._powers(input_deviations)
+        powers = np.nan_to_num(self._powers(input_deviations))
         total = powers.sum(axis=1, keepdims=True)
         shares = np.divide(powers, total, out=np.zeros_like(powers), where=total > 0)
         return shares * self.reduce(input_deviations)[:, np.newaxis]
@@ -146,6 +151,13 @@ def make_criterion(
     return InputDeviation() if name == "isd" else LatentDeviation()
 
 
+def _observed_mean(values: NDArray) -> NDArray:
+    """Mean of each row (n, F) over what is not NaN; NaN where all is."""
+    n_observed = (~np.isnan(values)).sum(axis=1)
+    n_observed = np.where(n_observed == 0, np.nan, n_observed)
+    return np.nan_to_num(values).sum(axis=1) / n_observed
+
+
 def windowed_softmax(latent: NDArray, window_size: int, temperature: float) -> NDArray:
     """Softmax of the latent deviations of one series within each window.
 
@@ -155,7 +167,8 @@ def windowed_softmax(latent: NDArray, window_size: int, temperature: float) -> N
     n_steps = len(latent)
     length = min(window_size, n_steps)
     whole = n_steps - n_steps % length
-    logits = latent / temperature
+    # A step without any reading takes no weight.
+    logits = np.nan_to_num(latent / temperature, nan=np.finfo(latent.dtype).min)
     weights = softmax(logits[:whole].reshape(-1, length), axis=1).ravel()
     if whole < n_steps:
         last = softmax(logits[-length:])
@@ -168,13 +181,17 @@ def exponential_average(scores: NDArray, span: int) -> NDArray:
 
     A row k steps away weighs ``d ** k`` with ``d = (span - 1) / (span + 1)``, as in
     pandas' ``ewm(span=span)`` to both sides. The peak in the middle keeps short
-    anomalies sharp, the long tails carry long ones over their quiet moments.
+    anomalies sharp, the long tails carry long ones over their quiet moments. NaN
+    takes the average of its neighbours, and gives them nothing.
     """
     if span == 1 or len(scores) == 0:
         return scores
     decay = (span - 1) / (span + 1)
-    weights = _two_sided(np.ones(len(scores)), decay)
-    return (_two_sided(scores, decay).T / weights).T
+    known = ~np.isnan(scores)
+    total = _two_sided(np.where(known, scores, 0.0), decay)
+    weights = _two_sided(known.astype(float), decay)
+    # Far from all that is known, and where nothing is, there is no average.
+    return np.divide(total, weights, out=np.full_like(total, np.nan), where=weights > 0)
 
 
 def _two_sided(x: NDArray, decay: float) -> NDArray:

@@ -155,6 +155,11 @@ class MEMTODetector(BaseWindowDetector):
 
     Notes
     -----
+    Missing readings (NaN) are interpolated within a window, and the network is told
+    which they were; losses, deviations and scores count what was observed. A row
+    without any reading cannot be judged, and is labelled an anomaly: a source of data
+    that went silent is news. A channel without any reading in training is left out.
+
     Departures from the paper: the gate of the memory is trained (the paper's
     equations say so, the authors' code stops its gradient); the memory is saved and
     restored with the weights; the memory item nearest to a query is the nearest by

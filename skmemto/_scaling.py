@@ -1,4 +1,8 @@
-"""Series -> scaled series, in float64 and a block of rows at a time."""
+"""Series -> scaled series, in float64 and a block of rows at a time.
+
+NaN, a missing reading, stays NaN. So does all of a channel without any reading in
+training: nothing is known of what is normal there.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +14,8 @@ from skmemto._series import SeriesBounds
 _ROWS_PER_BLOCK = 65_536
 # Scaled values beyond this are cut off: their squares would overflow float32.
 _LARGEST_SCALED = 1e15
+# The moments of a channel without any reading yet.
+_UNSEEN = {"mean_": 0.0, "var_": 0.0, "scale_": 1.0}
 # What a network sees of standardized values: one reading beyond would spoil the
 # reconstruction of all rows of its windows.
 LARGEST_SEEN = 10.0
@@ -19,17 +25,44 @@ def fit_scaler(X: NDArray, series: SeriesBounds, standardize: bool) -> StandardS
     """Fit a StandardScaler to the rows of the series; an idle one on demand."""
     scaler = StandardScaler(with_mean=standardize, with_std=standardize)
     # In blocks: StandardScaler makes float64 copies of what it is given.
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start, stop in series:
-            for rows in gen_batches(int(stop - start), _ROWS_PER_BLOCK):
-                scaler.partial_fit(X[start:stop][rows])
-    if standardize and not np.isfinite(scaler.scale_).all():
-        feature = np.flatnonzero(~np.isfinite(scaler.scale_))[0]
+    for start, stop in series:
+        for rows in gen_batches(int(stop - start), _ROWS_PER_BLOCK):
+            add_rows(scaler, X[start:stop][rows])
+    known = np.broadcast_to(scaler.n_samples_seen_ > 0, X.shape[1])
+    if not known.any():
         raise ValueError(
-            f"Input X contains values too large to be standardized: the variance of "
-            f"feature {feature} overflows float64. Rescale X before fit."
+            "Input X contains no reading: all values are NaN. Give rows with readings."
         )
+    if standardize:
+        _check_and_hide(scaler, known)
     return scaler
+
+
+def add_rows(scaler: StandardScaler, rows: NDArray) -> None:
+    """Take rows (n, F) into the moments of the scaler; NaN does not count."""
+    empty = np.isnan(rows).all(axis=0)
+    before = {
+        name: np.array(getattr(scaler, name, np.full(len(empty), unseen)))
+        for name, unseen in _UNSEEN.items()
+    }
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaler.partial_fit(rows)
+    if scaler.with_mean:
+        # StandardScaler would make NaN, for good, of a channel without a reading here.
+        for name, values in before.items():
+            getattr(scaler, name)[empty] = values[empty]
+
+
+def _check_and_hide(scaler: StandardScaler, known: NDArray) -> None:
+    """Raise if a channel cannot be standardized; make an unknown one all NaN."""
+    too_large = known & ~np.isfinite(scaler.scale_)
+    if too_large.any():
+        raise ValueError(
+            "Input X contains values too large to be standardized: the variance of "
+            f"feature {np.flatnonzero(too_large)[0]} overflows float64. Rescale X "
+            "before fit."
+        )
+    scaler.mean_[~known] = np.nan
 
 
 def scale(scaler: StandardScaler, X: NDArray) -> NDArray[np.float64]:

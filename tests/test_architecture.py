@@ -18,6 +18,7 @@ LAYERS = [
     ],
     ["_nn.layers", "_nn.memory", "_nn.memto", "_nn.anomaly_transformer", "_nn.saving"],
     ["_training", "_inference", "_reporting"],
+    ["_scores"],
     ["_base"],
     ["_memto", "_anomaly_transformer"],
     ["__init__"],
@@ -27,6 +28,7 @@ LAYERS = [
 WITHIN_A_LAYER = {
     "_scaling": {"_series"},
     "_windows": {"_series"},
+    "_criteria": {"_scaling"},
     "_auto": {"_series"},
     "_metrics_affiliation": {"_metrics_labels"},
     "_metrics_events": {"_metrics_labels"},

@@ -261,7 +261,6 @@ BAD_X = {
     "complex": (np.ones((30, 3)) * 1j, "Complex data not supported"),
     "strings": (np.full((30, 3), "a"), "could not convert string to float"),
     "inf": (np.full((30, 3), np.inf), "contains infinity"),
-    "nan": (np.full((30, 3), np.nan), "contains NaN"),
     "sparse": (sparse.eye_array(30, 3).tocsr(), "[Ss]parse"),
 }
 

@@ -355,7 +355,9 @@ def test_forward_and_loss_change_nothing(training):
 
 def test_all_parameters_learn():
     network = make_network().train()
-    network.loss(random_tensor(3, 4, 2)).backward()
+    windows = random_tensor(3, 4, 2)
+    windows[0, 1] = math.nan
+    network.loss(windows).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad.abs().max() > 0, name
 
@@ -451,7 +453,7 @@ def test_initialize_fills_everything_reproducibly():
     assert torch.equal(torch.get_rng_state(), before)
     for name, array in states[0].items():
         assert torch.equal(array, states[1][name]), name
-        if array.ndim == 2:
+        if array.ndim == 2 and not name.endswith("missing"):
             assert not torch.equal(array, states[2][name]), name
 
 

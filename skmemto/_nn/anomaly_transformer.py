@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from skmemto._nn.layers import (
     Encoder,
@@ -17,6 +16,7 @@ from skmemto._nn.layers import (
     SelfAttention,
     add_noise,
     initialize,
+    reconstruction_error,
 )
 
 # Inside the logarithms of the divergence, as in the authors' code. Without it the
@@ -154,7 +154,7 @@ class AnomalyTransformerNetwork(nn.Module):
         """
         noisy = add_noise(windows, self.config.noise, generator)
         tokens, associations = self.encoder(noisy, generator)
-        error = functional.mse_loss(self.decoder(tokens), windows)
+        error = reconstruction_error(self.decoder(tokens), windows)
         # The gradient reaches the prior as it is and the series reversed.
         game = [
             association_discrepancy(Associations(prior, reverse_gradient(series)))

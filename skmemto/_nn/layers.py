@@ -1,6 +1,7 @@
 """Embedding and Transformer encoder layers that the networks share.
 
-Shapes: B windows, L steps, F features, D = d_model, H heads.
+Shapes: B windows, L steps, F features, D = d_model, H heads. NaN in a window is a
+reading that is missing.
 """
 
 import math
@@ -35,6 +36,8 @@ def initialize(network: nn.Module, generator: torch.Generator) -> None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.LayerNorm):
             layer.reset_parameters()
+        elif isinstance(layer, TokenEmbedding):
+            nn.init.zeros_(layer.missing)
 
 
 def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
@@ -50,6 +53,36 @@ def add_noise(x: Tensor, std: float, generator: torch.Generator | None) -> Tenso
     if std == 0.0 or generator is None:
         return x
     return x + std * torch.empty_like(x).normal_(generator=generator)
+
+
+def reconstruction_error(reconstruction: Tensor, windows: Tensor) -> Tensor:
+    """Mean squared error over the readings of the windows that are not missing."""
+    missing = windows.isnan()
+    # Taken as it was reconstructed, a missing reading has no error and no gradient.
+    target = torch.where(missing, reconstruction.detach(), windows)
+    error = functional.mse_loss(reconstruction, target)
+    n_observed = (~missing).sum().clamp(min=1).to(error.dtype)
+    return error * (missing.numel() / n_observed)
+
+
+def fill_missing(x: Tensor, missing: Tensor) -> Tensor:
+    """Interpolate windows (B, L, F) linearly over time where readings are missing.
+
+    Before the first reading of a window and after the last these go on; a feature
+    without any is zero, its mean over the training data.
+    """
+    if not missing.any():
+        return x
+    length = x.shape[1]
+    steps = torch.arange(length, device=x.device)[:, None]  # (L, 1)
+    before = torch.where(missing, -1, steps).cummax(dim=1).values
+    after = torch.where(missing, length, steps).flip(1).cummin(dim=1).values.flip(1)
+    share = (steps - before).to(x) / (after - before)  # of the reading after
+    share = torch.where(before < 0, 1, torch.where(after == length, 0, share))
+    known = x.nan_to_num(0.0)
+    left = known.gather(1, before.clamp(min=0))
+    right = known.gather(1, after.clamp(max=length - 1))
+    return torch.where(missing, torch.lerp(left, right, share), x)
 
 
 def sinusoidal_positions(length: int, d_model: int) -> Tensor:
@@ -69,17 +102,22 @@ class TokenEmbedding(nn.Module):
     """Circular convolution over three steps, without bias, plus position code.
 
     Written as a linear layer on three shifted copies, which is the same map and
-    faster on a CPU.
+    faster on a CPU. A missing reading is interpolated, and adds a learned vector
+    of its feature to the token; the vectors start at zero (not in the papers).
     """
 
     def __init__(self, n_features: int, d_model: int):
         super().__init__()
         self.projection = nn.Linear(3 * n_features, d_model, bias=False)
+        self.missing = nn.Parameter(torch.empty(n_features, d_model))
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed windows (B, L, F) as tokens (B, L, D)."""
+        missing = x.isnan()
+        x = fill_missing(x, missing)
         neighbours = [x.roll(1, dims=1), x, x.roll(-1, dims=1)]
         tokens = self.projection(torch.cat(neighbours, dim=-1))
+        tokens = tokens + missing.to(x) @ self.missing
         code = sinusoidal_positions(*tokens.shape[1:])
         return tokens + code.to(tokens.dtype).to(tokens.device)  # MPS has no float64
 

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from skmemto._nn.layers import Encoder, add_noise, initialize
+from skmemto._nn.layers import (
+    Encoder,
+    add_noise,
+    initialize,
+    reconstruction_error,
+)
 from skmemto._nn.memory import GatedMemory
 
 
@@ -69,7 +73,7 @@ class MEMTONetwork(nn.Module):
         # The epsilon stands inside the logarithm: the gradient of a * log(a) at
         # 0 is NaN.
         entropy = -(attention * torch.log(attention + 1e-12)).sum(dim=-1)
-        error = functional.mse_loss(reconstruction, windows)
+        error = reconstruction_error(reconstruction, windows)
         return error + self.config.entropy_weight * entropy.mean()
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
