@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from _data import DEFAULT_FOLDER, Entity, load_entities
@@ -32,6 +33,12 @@ def environment() -> dict[str, str | int | None]:
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def mean_and_sd(values: Sequence[float], digits: int = 2) -> str:
+    """Mean and, of several values, their standard deviation."""
+    sd = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):.{digits}f}{sd}"
 
 
 def save(report: dict[str, Any], text: str, name: str) -> None:

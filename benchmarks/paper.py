@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from _data import DEFAULT_FOLDER, load_entities
-from _report import environment, markdown_table, save
+from _report import environment, markdown_table, mean_and_sd, save
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
@@ -92,11 +92,8 @@ def evaluate(
     start = time.perf_counter()
     detector.fit(train)
     fit_seconds = time.perf_counter() - start
-    threshold = np.percentile(
-        -detector.score_samples(train), 100 - PERCENT.get(name, OTHER_PERCENT)
-    )
     scores = -detector.score_samples(test)
-    flagged = (scores > threshold).astype(int)
+    flagged = flags(name, -detector.score_samples(train), scores)
     precision, recall, f1 = point_adjusted_precision_recall_fscore(labels, flagged)
     return {
         "pa_precision": precision,
@@ -111,6 +108,12 @@ def evaluate(
         "fit_seconds": fit_seconds,
         "n_iter": detector.n_iter_,
     }
+
+
+def flags(name: str, train_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """1 where a score is above the threshold that the training scores of a set give."""
+    percent = PERCENT.get(name, OTHER_PERCENT)
+    return (scores > np.percentile(train_scores, 100 - percent)).astype(int)
 
 
 def random_pa_f1(labels: np.ndarray, share: float, seed: int) -> float:
@@ -132,11 +135,8 @@ def markdown(report: dict[str, Any]) -> str:
         group = [r for r in report["results"] if r["set"] == name]
         row = [name, str(len(group))]
         for figure in FIGURES:
-            values = np.array([r[figure] for r in group], dtype=float)
-            if figure not in ("fit_seconds", "n_iter"):
-                values *= 100
-            spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
-            row.append(f"{values.mean():.2f}{spread}")
+            unit = 1 if figure in ("fit_seconds", "n_iter") else 100
+            row.append(mean_and_sd([unit * r[figure] for r in group]))
         rows.append(row)
     table = markdown_table(["set", "seeds", *FIGURES.values()], rows)
     return f"{table}\n\n- Command: `{report['command']}`\n"
