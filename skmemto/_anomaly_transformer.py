@@ -163,6 +163,11 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     noise=0.0, criterion="softmax", learning_rate=1e-4, max_iter=10,
     early_stopping=True, validation_fraction=0.2``.
 
+    In a process group of ``torch.distributed`` with several processes `fit` is
+    collective: all call it with the same data and parameters, each computes its part
+    of every batch of `batch_size` windows, and all end with the same model. Each of
+    them scores all training rows, though, to set the threshold.
+
     References
     ----------
     .. [1] J. Xu, H. Wu, J. Wang and M. Long, "Anomaly Transformer: Time Series

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
-from skmemto import _auto
+from skmemto import _auto, _distributed
 from skmemto._device import make_generator, resolve_device, usable_device
 from skmemto._labels import LabelsMixin
 from skmemto._nn.layers import build_empty
@@ -121,6 +121,9 @@ class BaseWindowDetector(
         )
         draft._fit_network(X, series, reporter)
         attributes = fitted_attributes()
+        # The model is the same already, and lives on the device of its own rank.
+        own = {name: attributes.pop(name) for name in ("model_", "device_")}
+        attributes = _distributed.from_first_rank(attributes) | own
         for name in self._fitted_attributes():
             delattr(self, name)
         vars(self).update(attributes)
@@ -137,7 +140,8 @@ class BaseWindowDetector(
                 f"The 'n_heads' parameter of {type(self).__name__} must divide "
                 f"d_model={self.d_model}. Got {self.n_heads} instead."
             )
-        rng = check_random_state(self.random_state)
+        _distributed.check_same_data(X, series)
+        rng = _distributed.from_first_rank(check_random_state(self.random_state))
         self.device_ = resolve_device(self.device)
         train_series, validation_series = hold_out_tails(
             series, self.validation_fraction if self.early_stopping else 0
@@ -150,6 +154,7 @@ class BaseWindowDetector(
 
         trainer = self._make_trainer(X, train_series, validation_series, rng)
         self._train(trainer, reporter)
+        _distributed.broadcast(self.model_.state_dict().values())
         self.n_iter_ = len(trainer.losses)
         self.loss_curve_ = [losses.train for losses in trainer.losses]
         self.validation_loss_curve_ = None
@@ -181,7 +186,7 @@ class BaseWindowDetector(
             device=self.device_,
             precision=self.precision,
             rng=rng,
-            generator=make_generator(rng, self.device_),
+            generator=make_generator(rng, self.device_, stream=_distributed.rank()),
         )
 
     @abstractmethod

@@ -38,7 +38,9 @@ def autocast(device: str, precision: str) -> AbstractContextManager:
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
 
 
-def make_generator(rng: np.random.RandomState, device: str = "cpu") -> torch.Generator:
-    """Return a torch generator of its own, seeded from `rng`."""
-    seed = int(rng.randint(np.iinfo(np.int32).max))
+def make_generator(
+    rng: np.random.RandomState, device: str = "cpu", *, stream: int = 0
+) -> torch.Generator:
+    """Return a torch generator of its own, seeded from `rng`; one for each `stream`."""
+    seed = int(rng.randint(np.iinfo(np.int32).max)) + stream
     return torch.Generator(device).manual_seed(seed)

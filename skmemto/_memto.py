@@ -11,6 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skmemto import _distributed
 from skmemto._base import BaseWindowDetector
 from skmemto._nn.memto import MEMTOConfig, MEMTONetwork
 from skmemto._reporting import FitReporter
@@ -172,6 +173,11 @@ class MEMTODetector(BaseWindowDetector):
     learning_rate=1e-4, batch_size=256, max_iter=100, early_stopping=True,
     validation_fraction=0.2``.
 
+    In a process group of ``torch.distributed`` with several processes `fit` is
+    collective: all call it with the same data and parameters, each computes its part
+    of every batch of `batch_size` windows, and all end with the same model. Each of
+    them scores all training rows, though, to set the threshold.
+
     References
     ----------
     .. [1] J. Song, K. Kim, J. Oh and S. Cho, "MEMTO: Memory-guided Transformer for
@@ -310,4 +316,6 @@ class MEMTODetector(BaseWindowDetector):
         kmeans = KMeans(n_clusters, random_state=trainer.rng).fit(queries)
         items = self.model_.memory.items.clone()
         items[:n_clusters] = torch.from_numpy(kmeans.cluster_centers_)
+        # On several threads k-means itself is not the same bit for bit.
+        _distributed.broadcast([items])
         self.model_.memory.set_items(items)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sklearn.callback import CallbackContext
 
+from skmemto import _distributed
 from skmemto._training import EpochLosses
 
 
@@ -73,7 +74,7 @@ class PhaseReporter:
 
     def end_epoch(self, losses: EpochLosses) -> bool:
         """Report that the epoch has ended; say whether a callback wants to stop."""
-        if self.fit.estimator.verbose:
+        if self.fit.estimator.verbose and _distributed.rank() == 0:
             print(self._line(losses))  # noqa: T201
         return self._epoch_task.call_on_fit_task_end(
             estimator=self.fit.estimator,

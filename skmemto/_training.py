@@ -11,6 +11,7 @@ import torch
 from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
+from skmemto import _distributed
 from skmemto._device import autocast
 from skmemto._windows import WindowBlock
 
@@ -116,7 +117,9 @@ class Trainer:
             self.losses.append(losses)
             if monitor.update(losses.monitored) and self.validation_blocks:
                 best_state = copy.deepcopy(self.network.state_dict())
-            if reporter.end_epoch(losses) or monitor.should_stop:
+            # A callback of one rank stops all: none may wait for the others forever.
+            stop = _distributed.any_rank(reporter.end_epoch(losses))
+            if stop or monitor.should_stop:
                 break
         if best_state is not None:
             self.network.load_state_dict(best_state)
@@ -146,11 +149,15 @@ class Trainer:
         batches: Iterator[tuple[np.ndarray, int]],
         optimizer: torch.optim.Optimizer | None = None,
     ) -> float:
-        """Mean loss over the windows; with an optimizer, a step after each batch."""
+        """Mean loss over the windows; with an optimizer, a step after each batch.
+
+        In a distributed fit each rank computes its part of every batch.
+        """
         total = torch.zeros((), dtype=torch.float32, device=self.device)
         n_windows = 0
         for starts, length in batches:
-            windows = self.read(starts, length)
+            part, weight = _distributed.shard(starts)
+            windows = self.read(part, length)
             with autocast(self.device, self.precision):
                 loss = self.network.loss(
                     windows, None if optimizer is None else self.generator
@@ -158,10 +165,11 @@ class Trainer:
             if optimizer is not None:
                 optimizer.zero_grad()
                 loss.backward()
+                _distributed.sum_gradients(self.network.parameters(), weight)
                 optimizer.step()
-            total += loss.detach() * len(starts)
+            total += loss.detach() * (weight * len(starts))
             n_windows += len(starts)
-        return float(total) / n_windows
+        return float(_distributed.sum_over_ranks(total)) / n_windows
 
     def _shuffled_batches(self) -> Iterator[tuple[np.ndarray, int]]:
         shuffled = [

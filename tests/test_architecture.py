@@ -13,7 +13,7 @@ ROOT = Path(skmemto.__file__).parent
 LAYERS = [
     [
         "_series", "_scaling", "_windows", "_criteria", "_thresholds", "_device",
-        "_auto", "_labels", "_metrics_labels", "_metrics_affiliation",
+        "_distributed", "_auto", "_labels", "_metrics_labels", "_metrics_affiliation",
         "_metrics_events", "_metrics_range", "metrics", "datasets",
     ],
     ["_nn.layers", "_nn.memory", "_nn.memto", "_nn.anomaly_transformer", "_nn.saving"],

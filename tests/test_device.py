@@ -33,8 +33,10 @@ def test_autocast():
 
 
 def test_generators_come_from_the_random_state():
-    def draw(seed):
-        return torch.rand(3, generator=make_generator(np.random.RandomState(seed)))
+    def draw(seed, **kwargs):
+        rng = np.random.RandomState(seed)
+        return torch.rand(3, generator=make_generator(rng, **kwargs))
 
     assert torch.equal(draw(0), draw(0))
     assert not torch.equal(draw(0), draw(1))
+    assert not torch.equal(draw(0), draw(0, stream=1))

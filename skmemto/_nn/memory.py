@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skmemto import _distributed
+
 
 class GatedMemory(nn.Module):
     """Items that hold prototypes of normal queries, with a learned update gate.
@@ -36,11 +38,13 @@ class GatedMemory(nn.Module):
         """Move the items towards the queries (T, D), eq. 1-3; return them (M, D).
 
         What is returned carries the gradient of the gate, so that `read` in the
-        same step trains U and W; what is kept for the next step does not.
+        same step trains U and W; what is kept for the next step does not. In a
+        distributed fit the queries are those of all ranks, and so the items stay
+        the same on all.
         """
         queries = queries.detach()
-        attention = (self.items @ queries.T / self.temperature).softmax(dim=1)  # (M, T)
-        content = attention @ queries  # (M, D)
+        logits = self.items @ queries.T / self.temperature  # (M, T)
+        content = _distributed.softmax_average(logits, queries)  # (M, D)
         gate = torch.sigmoid(self.gate_item(self.items) + self.gate_content(content))
         items = (1 - gate) * self.items + gate * content
         self.set_items(items)
