@@ -20,6 +20,7 @@ LAYERS = [
     ["_training", "_inference", "_reporting"],
     ["_base"],
     ["_memto", "_anomaly_transformer"],
+    ["_per_group"],
     ["__init__"],
     ["plotting"],
     ["__main__"],
