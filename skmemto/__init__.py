@@ -2,6 +2,7 @@
 
 from skmemto._anomaly_transformer import AnomalyTransformerDetector
 from skmemto._memto import MEMTODetector
+from skmemto._per_group import PerGroupDetector
 
-__all__ = ["AnomalyTransformerDetector", "MEMTODetector"]
+__all__ = ["AnomalyTransformerDetector", "MEMTODetector", "PerGroupDetector"]
 __version__ = "0.1.0.dev0"

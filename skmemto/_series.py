@@ -6,6 +6,7 @@ shape (n_series, 2) whose rows are the half-open row ranges ``[start, stop)``.
 """
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +37,11 @@ def split_series(groups: ArrayLike | None, n_samples: int) -> SeriesBounds:
             "by group, keeping the time order within each."
         )
     return np.column_stack([starts, np.append(borders, n_samples)]).astype(np.int64)
+
+
+def series_names(groups: ArrayLike | None, series: SeriesBounds) -> list[Any]:
+    """Return the name of each series; None is that of the only one without groups."""
+    return [None] if groups is None else column_or_1d(groups)[series[:, 0]].tolist()
 
 
 def hold_out_tails(

@@ -168,9 +168,10 @@ class AnomalyScoreDisplay:
         ----------
         estimator : estimator instance
             Fitted detector with `score_samples`, or a Pipeline that ends in one. Its
-            `offset_` is the threshold; where it has none, as a search has, it comes
-            from `decision_function`. The reconstruction is drawn if there is a method
-            `reconstruct`: a Pipeline has none, as not all transformers can be undone.
+            `offset_` is the threshold; where it has none, as a search has, or one for
+            each group, the threshold comes from `decision_function`. The reconstruction
+            is drawn if there is a method `reconstruct`: a Pipeline has none, as not all
+            transformers can be undone.
         X : array-like of shape (n_samples, n_features)
             The readings, rows in time order, as the estimator takes them.
         y : array-like of shape (n_samples,), default=None
@@ -195,7 +196,8 @@ class AnomalyScoreDisplay:
         score = estimator.score_samples(X, **routed)
         detector = estimator[-1] if isinstance(estimator, Pipeline) else estimator
         threshold = getattr(detector, "offset_", None)
-        if threshold is None and hasattr(estimator, "decision_function"):
+        one_for_all = threshold is not None and np.ndim(threshold) == 0
+        if not one_for_all and hasattr(estimator, "decision_function"):
             threshold = score - estimator.decision_function(X, **routed)
         if hasattr(estimator, "reconstruct"):
             options["reconstruction"] = estimator.reconstruct(X, **routed)

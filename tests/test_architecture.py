@@ -21,6 +21,7 @@ LAYERS = [
     ["_scores"],
     ["_base"],
     ["_memto", "_anomaly_transformer"],
+    ["_per_group"],
     ["__init__"],
     ["plotting"],
     ["__main__"],

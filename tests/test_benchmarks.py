@@ -225,3 +225,32 @@ def test_set_param_errors(accuracy, folder, option, capsys):
 def test_missing_set_stops_before_any_fit(accuracy, folder):
     with pytest.raises(SystemExit, match=r"looked for .*nosuch\.npz"):
         run(accuracy, folder, sets=("toy", "nosuch"))
+
+
+def test_fleet(load, tmp_path, capsys):
+    fleet = load("fleet")
+    options = ["--groups", "2", "--rows", "40", "--jobs", "1", "--repeats", "2"]
+    assert fleet.main([*options, "--out", str(tmp_path / "fleet")]) == 0
+    report = json.loads((tmp_path / "fleet.json").read_text())
+    assert [r["turn"] for r in report["results"]] == [0, 1]
+    (row,) = report["summary"]
+    assert row["fit_seconds"] > 0
+    assert row["fit_speedup"] == row["score_speedup"] == 1
+    assert (tmp_path / "fleet.md").read_text() in capsys.readouterr().out
+
+
+def test_fleet_compares_neighbours_in_time(load):
+    records = [
+        {"n_jobs": n_jobs, "fit_seconds": fit, "score_seconds": 1.0}
+        for n_jobs, fit in [
+            (1, 4.0),
+            (2, 2.0),
+            (1, 30.0),
+            (2, 10.0),
+            (1, 4.0),
+            (2, 1.0),
+        ]
+    ]
+    summary = load("fleet").summarize(records, [1, 2])
+    assert [row["fit_speedup"] for row in summary] == [1, 3]
+    assert [row["fit_seconds"] for row in summary] == [4, 2]

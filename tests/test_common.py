@@ -2,7 +2,10 @@
 
 import pytest
 from conftest import DETECTORS
+from sklearn.ensemble import IsolationForest
 from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skmemto import PerGroupDetector
 
 ORDER_MATTERS = {
     "check_methods_sample_order_invariance": (
@@ -29,6 +32,14 @@ def test_default(estimator, check):
 # The checks fit on as few as 1 to 6 rows, where a window of 8 is clipped.
 @pytest.mark.filterwarnings("ignore:window_size:UserWarning")
 def test_windowed(estimator, check):
+    check(estimator)
+
+
+# What the checks see is the wrapper; a cheap estimator in it will do.
+@parametrize_with_checks(
+    [PerGroupDetector(IsolationForest(n_estimators=5, random_state=0))]
+)
+def test_per_group(estimator, check):
     check(estimator)
 
 

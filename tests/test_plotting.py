@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmemto import MEMTODetector
+from skmemto import MEMTODetector, PerGroupDetector
 from skmemto.datasets import make_anomalous_series
 from skmemto.plotting import AnomalyScoreDisplay
 
@@ -178,6 +178,16 @@ def test_groups_are_passed_on_and_thresholds_may_differ_by_row(pyplot, data):
     assert detector.groups_ is groups
     np.testing.assert_allclose(
         display.threshold_line_.get_ydata(), np.linspace(1, 2, 300)
+    )
+
+
+def test_each_group_has_the_threshold_of_its_own_model(pyplot, data):
+    groups = np.repeat([0, 1], 150)
+    forest = IsolationForest(n_estimators=5, contamination=0.1, random_state=0)
+    detector = PerGroupDetector(forest).fit(data.X_test, groups=groups)
+    display = AnomalyScoreDisplay.from_estimator(detector, data.X_test, groups=groups)
+    np.testing.assert_allclose(
+        display.threshold_line_.get_ydata(), -np.repeat(detector.offset_, 150)
     )
 
 

@@ -1,0 +1,403 @@
+"""PerGroupDetector: one model for each group of rows, fitted in parallel."""
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    MetaEstimatorMixin,
+    OutlierMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.utils import (
+    Tags,
+    _safe_indexing,
+    check_array,
+    check_random_state,
+    get_tags,
+    indexable,
+)
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
+
+from skmemto._criteria import Deviations
+from skmemto._series import series_names, split_series
+
+# An error message names this many groups; a fleet has thousands.
+_NAMED_AT_MOST = 5
+
+
+def _estimator_has(method: str) -> Callable[["PerGroupDetector"], bool]:
+    def check(self: "PerGroupDetector") -> bool:
+        getattr(self.estimator, method)  # its own error says why it has none
+        return True
+
+    return check
+
+
+class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
+    """One detector for each group of rows: a machine, a channel, a site.
+
+    Where one model for all machines would call normal for one what is normal for
+    another, this fits a clone of `estimator` to the rows of each group alone, and
+    judges each row by the model of its group, relative to that model's threshold.
+    The clones are fitted and asked through joblib, so that
+    ``joblib.parallel_config(backend="dask")`` spreads them over a cluster.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any outlier detector of scikit-learn's API, a ``Pipeline`` included. Each
+        clone sees one group, as one series.
+    n_jobs : int, default=None
+        Number of groups fitted or scored at the same time. None means 1, or what a
+        ``joblib.parallel_config`` context says; -1 means all processors.
+
+    Attributes
+    ----------
+    estimators_ : dict
+        The fitted clones by the name of their group, in the order of the training
+        rows. Without `groups` the only name is None.
+    offset_ : ndarray of shape (n_groups,)
+        The thresholds, in the order of `estimators_`. Only where the clones have an
+        `offset_`.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, when `X` has names that are all strings.
+
+    See Also
+    --------
+    MEMTODetector : Fitted with `groups`, one model for all series together.
+
+    Notes
+    -----
+    `X` reaches the clones as it is, cut by rows: a data frame remains one, and
+    whether missing values or sparse matrices are allowed is up to `estimator`.
+
+    The results do not depend on `n_jobs` or joblib's backend, but for the rounding of
+    matrix products, which may depend on the number of threads. A `random_state` that
+    is an int goes to every clone as it is; from any other, nested ones included, an
+    int for each clone is drawn before the first is fitted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmemto import MEMTODetector, PerGroupDetector
+    >>> t = np.arange(300)
+    >>> slow = np.column_stack([np.sin(t / 9), np.cos(t / 9)])
+    >>> fast = 100 * np.column_stack([np.sin(t / 4), np.cos(t / 4)])
+    >>> X, groups = np.vstack([slow, fast]), np.repeat(["slow", "fast"], 300)
+    >>> detector = PerGroupDetector(MEMTODetector(max_iter=1, random_state=0))
+    >>> detector.fit(X, groups=groups).predict(X, groups=groups).shape
+    (600,)
+    >>> list(detector.estimators_)
+    ['slow', 'fast']
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods("fit")],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(self, estimator: BaseEstimator, n_jobs: int | None = None):
+        self.estimator = estimator
+        self.n_jobs = n_jobs
+
+    # The parameters of `estimator` are validated by the fit of its clones.
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
+    ) -> Self:
+        """Fit a clone of `estimator` to each group.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order within each group, taken as mostly normal.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        groups : array-like of shape (n_samples,), default=None
+            The name of each row's model. The rows of a group must be one contiguous
+            run. By default all rows are one group.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. A fit that fails leaves it as it was.
+
+        Raises
+        ------
+        ValueError
+            If `groups` is malformed. What a clone raises is passed on, with a note
+            that names its group.
+        """
+        names, parts = _split(X, groups)
+        clones = [_clone_with_seeds(self.estimator) for _ in names]
+        estimators = Parallel(n_jobs=self.n_jobs)(
+            delayed(_call)(estimator, "fit", name, part)
+            for estimator, name, part in zip(clones, names, parts, strict=True)
+        )
+        # Not before: a fit that failed has changed nothing.
+        validate_data(self, X, skip_check_array=True)
+        self.estimators_ = dict(zip(names, estimators, strict=True))
+        return self
+
+    @available_if(_estimator_has("predict"))
+    def fit_predict(
+        self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
+        """Fit to `X` and label its rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order within each group, taken as mostly normal.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        groups : array-like of shape (n_samples,), default=None
+            The name of each row's model, equal names in one contiguous run.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            +1 for normal rows, -1 for anomalies.
+        """
+        return self.fit(X, groups=groups).predict(X, groups=groups)
+
+    @available_if(_estimator_has("predict"))
+    def predict(
+        self, X: ArrayLike, *, groups: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
+        """Label each row by the model of its group.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order within each group.
+        groups : array-like of shape (n_samples,), default=None
+            The name of each row's model, equal names in one contiguous run. All must
+            have been seen in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            +1 for normal rows, -1 for anomalies.
+        """
+        return np.concatenate(self._ask("predict", X, groups))
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(
+        self, X: ArrayLike, *, groups: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Compute the score of each row relative to its group's threshold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order within each group.
+        groups : array-like of shape (n_samples,), default=None
+            The name of each row's model, equal names in one contiguous run. All must
+            have been seen in `fit`.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            `score_samples` minus the `offset_` of the row's group; negative for
+            anomalies.
+        """
+        return np.concatenate(self._ask("decision_function", X, groups))
+
+    @available_if(_estimator_has("score_samples"))
+    def score_samples(
+        self, X: ArrayLike, *, groups: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Score each row by the model of its group; the lower, the more anomalous.
+
+        Scores of different groups come from different models; what compares them is
+        `decision_function`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order within each group.
+        groups : array-like of shape (n_samples,), default=None
+            The name of each row's model, equal names in one contiguous run. All must
+            have been seen in `fit`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the anomaly score of each row.
+        """
+        return np.concatenate(self._ask("score_samples", X, groups))
+
+    @available_if(_estimator_has("score"))
+    def score(
+        self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
+    ) -> float:
+        """Average the clones' own `score` over the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order within each group.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        groups : array-like of shape (n_samples,), default=None
+            The name of each row's model, equal names in one contiguous run. All must
+            have been seen in `fit`.
+
+        Returns
+        -------
+        score : float
+            The mean of the groups' scores, weighted by their number of rows; higher
+            is better.
+        """
+        scores = self._ask("score", X, groups)
+        n_rows = np.diff(split_series(groups, _num_samples(X))).ravel()
+        return float(np.average(scores, weights=n_rows))
+
+    @available_if(_estimator_has("deviations"))
+    def deviations(
+        self,
+        X: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        calibrated: bool = False,
+    ) -> Deviations:
+        """Compute what the score is made of: which channel deviates, and how.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order within each group.
+        groups : array-like of shape (n_samples,), default=None
+            The name of each row's model, equal names in one contiguous run. All must
+            have been seen in `fit`.
+        calibrated : bool, default=False
+            Whether to give each channel's part of the score of criterion
+            "calibrated" instead of raw input deviations.
+
+        Returns
+        -------
+        deviations : Deviations
+            NamedTuple of ``input`` (n_samples, n_features) and ``latent``
+            (n_samples,), as of `estimator`.
+        """
+        parts = self._ask("deviations", X, groups, calibrated=calibrated)
+        return Deviations(*map(np.concatenate, zip(*parts, strict=True)))
+
+    @available_if(_estimator_has("reconstruct"))
+    def reconstruct(
+        self, X: ArrayLike, *, groups: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Reconstruct each row as the model of its group expects it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order within each group.
+        groups : array-like of shape (n_samples,), default=None
+            The name of each row's model, equal names in one contiguous run. All must
+            have been seen in `fit`.
+
+        Returns
+        -------
+        X_reconstructed : ndarray of shape (n_samples, n_features)
+            The reconstruction in the units of `X`.
+        """
+        return np.concatenate(self._ask("reconstruct", X, groups))
+
+    @property
+    def offset_(self) -> NDArray[np.float64]:
+        """Thresholds of the groups, in the order of `estimators_`."""
+        # Read each time: a threshold that was set by hand on one model counts.
+        return np.hstack([model.offset_ for model in self.estimators_.values()])
+
+    def __sklearn_tags__(self) -> Tags:
+        """Allow what the estimator allows."""
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.input_tags.allow_nan = inner.input_tags.allow_nan
+        tags.input_tags.sparse = inner.input_tags.sparse
+        tags.non_deterministic = inner.non_deterministic
+        return tags
+
+    def _ask(
+        self, method: str, X: ArrayLike, groups: ArrayLike | None, **options: Any
+    ) -> list[Any]:
+        """Call a method of each group's model with its rows."""
+        check_is_fitted(self)
+        names, parts = _split(X, groups)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        self._check_known(names)
+        return Parallel(n_jobs=self.n_jobs)(
+            delayed(_call)(self.estimators_[name], method, name, part, **options)
+            for name, part in zip(names, parts, strict=True)
+        )
+
+    def _check_known(self, names: list[Any]) -> None:
+        unknown = [name for name in names if name not in self.estimators_]
+        if not unknown:
+            return
+        known = list(self.estimators_)
+        if unknown == [None]:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted with groups: give the name of "
+                f"each row's model as groups. There are models of {_listed(known)}."
+            )
+        if known == [None]:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted without groups, as one model. "
+                "Leave groups out, or fit it with groups."
+            )
+        raise ValueError(
+            f"No model was fitted for the groups {_listed(unknown)}; there are models "
+            f"of {_listed(known)}. Leave those rows out, or fit again with training "
+            "rows of these groups too."
+        )
+
+
+def _split(X: ArrayLike, groups: ArrayLike | None) -> tuple[list[Any], list[Any]]:
+    """Return the names of the groups and the rows of each."""
+    # Only a check: the models get X as it came, a data frame with its names.
+    check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False)
+    (X,) = indexable(X)
+    series = split_series(groups, _num_samples(X))
+    parts = [_safe_indexing(X, slice(*bounds)) for bounds in series.tolist()]
+    return series_names(groups, series), parts
+
+
+def _clone_with_seeds(estimator: BaseEstimator) -> BaseEstimator:
+    """Clone; each random state that is no int becomes one, drawn from it here."""
+    copy, seeds = clone(estimator), {}
+    for key, value in sorted(estimator.get_params().items()):
+        is_random_state = key == "random_state" or key.endswith("__random_state")
+        if is_random_state and not isinstance(value, Integral):
+            seeds[key] = check_random_state(value).randint(np.iinfo(np.int32).max)
+    return copy.set_params(**seeds)
+
+
+def _call(
+    estimator: BaseEstimator, method: str, name: Any, X: Any, **options: Any
+) -> Any:
+    """Call a method, in whatever process joblib chose; an error names the group."""
+    try:
+        return getattr(estimator, method)(X, **options)
+    except Exception as error:
+        if name is not None:
+            error.add_note(f"This was in {method} for group {name!r}.")
+        raise
+
+
+def _listed(names: list[Any]) -> str:
+    text = ", ".join(repr(name) for name in names[:_NAMED_AT_MOST])
+    left = len(names) - _NAMED_AT_MOST
+    return f"{text} and {left} more" if left > 0 else text
