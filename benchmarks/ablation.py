@@ -77,9 +77,8 @@ FIGURES = {
 class UnreadMemory(GatedMemory):
     """Gives the decoder zeros; attention of zero has no entropy either."""
 
-    def read(self, queries: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        attention = queries.new_zeros(*queries.shape[:-1], len(items))
-        return attention, queries.new_zeros(queries.shape)
+    def read(self, queries: Tensor, items: Tensor) -> Tensor:
+        return queries.new_zeros(*queries.shape[:-1], len(items))
 
 
 class FrozenGateMemory(GatedMemory):

@@ -28,7 +28,8 @@ _LEAST_SHARE = 1e-4
 _MOST_TIMES = 2.0
 # Order of the power mean over the channels: 1 would be the mean, in which one channel
 # drowns among many; infinity the maximum, which hangs on the worst channel alone.
-_POWER = 8
+_SQUARINGS = 3
+_POWER = 2**_SQUARINGS
 
 
 class Deviations(NamedTuple):
@@ -137,7 +138,10 @@ class CalibratedCriterion:
 
     def _powers(self, input_deviations: NDArray) -> NDArray:
         scale, limit = self.calibration
-        return (np.minimum(input_deviations, limit) / scale) ** _POWER
+        powers = np.minimum(input_deviations, limit) / scale
+        for _ in range(_SQUARINGS):
+            np.square(powers, out=powers)
+        return powers
 
 
 def make_criterion(

@@ -69,5 +69,5 @@ def scale(scaler: StandardScaler, X: NDArray) -> NDArray[np.float64]:
     """Scale rows (..., n_features)."""
     rows = X.reshape(-1, X.shape[-1]).astype(np.float64)
     with np.errstate(over="ignore"):
-        scaled = scaler.transform(rows).reshape(X.shape)
+        scaled = scaler.transform(rows, copy=False).reshape(X.shape)
     return np.clip(scaled, -_LARGEST_SCALED, _LARGEST_SCALED, out=scaled)

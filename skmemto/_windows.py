@@ -80,18 +80,18 @@ def merge_overlaps(
         length, n_columns = values.shape[1:]
         if total is None:
             total = np.empty((0, n_columns))
-        open_rows = rows >= starts[0]
-        if not open_rows.all():
-            yield _row_means(rows[~open_rows], total[~open_rows], count[~open_rows])
+        closed = np.searchsorted(rows, starts[0])
+        if closed:
+            yield _row_means(rows[:closed], total[:closed], count[:closed])
 
         steps = (starts[:, np.newaxis] + np.arange(length)).ravel()
-        ones = np.ones(len(steps), dtype=np.int64)
-        old = rows[open_rows], total[open_rows], count[open_rows]
-        # Rows of no window in between, of a series of another block, take no place.
-        rows, index = np.unique(np.concatenate([old[0], steps]), return_inverse=True)
-        total, count = np.zeros((len(rows), n_columns)), np.zeros(len(rows), np.int64)
-        np.add.at(total, index, np.concatenate([old[1], values.reshape(-1, n_columns)]))
-        np.add.at(count, index, np.concatenate([old[2], ones]))
+        rows = np.concatenate([rows[closed:], steps])
+        total = np.concatenate([total[closed:], values.reshape(-1, n_columns)])
+        count = np.concatenate([count[closed:], np.ones(len(steps), dtype=np.int64)])
+        order = np.argsort(rows, kind="stable")
+        rows, first = np.unique(rows[order], return_index=True)
+        total = np.add.reduceat(total[order], first, axis=0)
+        count = np.add.reduceat(count[order], first)
     if total is not None:
         yield _row_means(rows, total, count)
 

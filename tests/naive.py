@@ -203,8 +203,8 @@ def memory_read(queries, items, temperature):
 
 def decoder(x, weights):
     """Two fully connected layers: one vector (2 D,) -> (F,)."""
-    hidden = gelu(linear(x, weights["0.weight"], weights["0.bias"]))
-    return linear(hidden, weights["2.weight"], weights["2.bias"])
+    hidden = gelu(linear(x, weights["hidden.weight"], weights["hidden.bias"]))
+    return linear(hidden, weights["out.weight"], weights["out.bias"])
 
 
 def entropy(attention):

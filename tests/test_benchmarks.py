@@ -227,6 +227,25 @@ def test_missing_set_stops_before_any_fit(accuracy, folder):
         run(accuracy, folder, sets=("toy", "nosuch"))
 
 
+def test_speed(load, tmp_path, capsys, monkeypatch):
+    speed = load("speed")
+    monkeypatch.setattr(speed, "SIZES", {8: (2, 8)})
+    monkeypatch.setattr(speed, "COMPARED", ("MEMTODetector", "IsolationForest"))
+    options = ["--rows", "150", "--repeats", "1", "--out", str(tmp_path / "speed")]
+    assert speed.main(options) == 0
+    report = json.loads((tmp_path / "speed.json").read_text())
+    (size,) = report["arithmetic"]
+    assert min(size["gflops"].values()) > 0
+    assert [r["detector"] for r in report["detectors"]] == list(speed.COMPARED)
+    assert len(report["throughput"]) == 4
+    assert (tmp_path / "speed.md").read_text() in capsys.readouterr().out
+
+
+def test_operations_are_counted_as_said(load):
+    # By hand: d 2, feed-forward 3, one layer, windows of 100, 55 features.
+    assert load("speed").flop_per_step(2, 3, n_layers=1) == 2 * (16 + 12 + 400 + 220)
+
+
 def test_fleet(load, tmp_path, capsys):
     fleet = load("fleet")
     options = ["--groups", "2", "--rows", "40", "--jobs", "1", "--repeats", "2"]

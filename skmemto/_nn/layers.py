@@ -71,8 +71,6 @@ def fill_missing(x: Tensor, missing: Tensor) -> Tensor:
     Before the first reading of a window and after the last these go on; a feature
     without any is zero, its mean over the training data.
     """
-    if not missing.any():
-        return x
     length = x.shape[1]
     steps = torch.arange(length, device=x.device)[:, None]  # (L, 1)
     before = torch.where(missing, -1, steps).cummax(dim=1).values
@@ -114,7 +112,8 @@ class TokenEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Embed windows (B, L, F) as tokens (B, L, D)."""
         missing = x.isnan()
-        x = fill_missing(x, missing)
+        if missing.any():
+            x = fill_missing(x, missing)
         neighbours = [x.roll(1, dims=1), x, x.roll(-1, dims=1)]
         tokens = self.projection(torch.cat(neighbours, dim=-1))
         tokens = tokens + missing.to(x) @ self.missing
@@ -134,7 +133,12 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (B, L, D) to tokens (B, L, D)."""
         q, k, v = self.split(x)
-        return self.merge(functional.scaled_dot_product_attention(q, k, v))
+        if q.dtype is torch.bfloat16 and q.device.type == "cpu":
+            # There the gradient of attention in bfloat16 takes ten times as long.
+            q, k, v = q.float(), k.float(), v.float()
+        with torch.autocast(q.device.type, enabled=False):
+            mixed = functional.scaled_dot_product_attention(q, k, v)
+        return self.merge(mixed)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map tokens (B, L, D) to queries, keys, values, each (B, H, L, D/H)."""

@@ -50,13 +50,13 @@ class GatedMemory(nn.Module):
         self.set_items(items)
         return items
 
-    def read(self, queries: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Retrieve items for the queries (..., D), eq. 4-5.
+    def read(self, queries: Tensor, items: Tensor) -> Tensor:
+        """Attend to the items (M, D) from the queries (..., D), eq. 4: (..., M).
 
-        Returns the attention over the items (..., M) and the retrieved (..., D).
+        What is retrieved, eq. 5, is the attention times the items; the decoder does
+        without it.
         """
-        attention = (queries @ items.T / self.temperature).softmax(dim=-1)
-        return attention, attention @ items
+        return (queries @ items.T / self.temperature).softmax(dim=-1)
 
     def distance(self, queries: Tensor) -> Tensor:
         """Squared distance of the queries (..., D) to the nearest item, eq. 9."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from skmemto._nn.layers import (
     Encoder,
@@ -33,6 +34,26 @@ class MEMTOConfig:
     entropy_weight: float
 
 
+class Decoder(nn.Module):
+    """Two fully connected layers on [q, q~], weak on purpose.
+
+    The first layer takes the retrieved q~ = w m (eq. 5) apart: its product with
+    q~ is w times its product with the items, of which there are few.
+    """
+
+    def __init__(self, d_model: int, n_features: int):
+        super().__init__()
+        self.hidden = nn.Linear(2 * d_model, d_model)
+        self.out = nn.Linear(d_model, n_features)
+
+    def forward(self, queries: Tensor, attention: Tensor, items: Tensor) -> Tensor:
+        """Reconstruct (B, L, F) from q (B, L, D), w (B, L, M) and m (M, D)."""
+        of_query, of_item = self.hidden.weight.chunk(2, dim=1)  # (D, D) each
+        hidden = functional.linear(queries, of_query, self.hidden.bias)  # (B, L, D)
+        hidden = hidden + attention @ (items @ of_item.T)
+        return self.out(functional.gelu(hidden))
+
+
 class MEMTONetwork(nn.Module):
     """Transformer encoder, gated memory, and a decoder that is weak on purpose."""
 
@@ -45,11 +66,7 @@ class MEMTONetwork(nn.Module):
             c.n_features, c.d_model, c.n_heads, c.n_layers, c.dim_feedforward, c.dropout
         )
         self.memory = GatedMemory(c.n_memory_items, c.d_model, c.temperature)
-        self.decoder = nn.Sequential(
-            nn.Linear(2 * c.d_model, c.d_model),
-            nn.GELU(),
-            nn.Linear(c.d_model, c.n_features),
-        )
+        self.decoder = Decoder(c.d_model, c.n_features)
 
     def initialize(self, generator: torch.Generator) -> None:
         """Fill weights and memory from `generator`."""
@@ -68,8 +85,8 @@ class MEMTONetwork(nn.Module):
         items = self.memory.items
         if self.training:
             items = self.memory.update(queries.flatten(0, 1))
-        attention, retrieved = self.memory.read(queries, items)  # (B, L, M), (B, L, D)
-        reconstruction = self.decoder(torch.cat([queries, retrieved], dim=-1))
+        attention = self.memory.read(queries, items)  # (B, L, M)
+        reconstruction = self.decoder(queries, attention, items)
         # The epsilon stands inside the logarithm: the gradient of a * log(a) at
         # 0 is NaN.
         entropy = -(attention * torch.log(attention + 1e-12)).sum(dim=-1)
@@ -83,6 +100,6 @@ class MEMTONetwork(nn.Module):
         squared distance of each query to the memory item nearest to it (eq. 9).
         """
         queries = self.encoder(windows)
-        _, retrieved = self.memory.read(queries, self.memory.items)
-        reconstruction = self.decoder(torch.cat([queries, retrieved], dim=-1))
-        return reconstruction, self.memory.distance(queries)
+        items = self.memory.items
+        attention = self.memory.read(queries, items)
+        return self.decoder(queries, attention, items), self.memory.distance(queries)

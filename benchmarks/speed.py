@@ -1,0 +1,225 @@
+"""How fast: beside a plain matrix product, beside simple detectors, by stride.
+
+Everything compared is run in turn, several times over, and the shortest time of each
+counts: on a busy machine a time alone means nothing, a ratio within one run does.
+
+1. A training step and scoring (reconstruction and latent deviation of one batch) of
+   MEMTO's network, as GFLOP/s beside a plain float32 matrix product of the same
+   number of rows: of width 512, and of the network's own width. Counted are, for each
+   step of a window, 2 (layers (4 d^2 + 2 d ff + 2 L d) + 2 F d), and three times that
+   for training; norms, memory, the decoder's hidden layer and the optimizer are work
+   that takes time and does not count.
+2. Seconds to fit and to score, beside the baselines of `accuracy.py`, on equal data.
+3. Rows per second that the fitted default scores, by stride.
+
+    python benchmarks/speed.py
+    python benchmarks/speed.py --rows 5000 --repeats 3 --out speed-quick
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from _report import environment, markdown_table, save
+from accuracy import DETECTORS
+from sklearn.base import clone
+
+from skmemto import MEMTODetector
+from skmemto._device import autocast
+from skmemto._nn.layers import build_empty
+from skmemto._nn.memto import MEMTOConfig, MEMTONetwork
+from skmemto.datasets import make_anomalous_series
+
+N_FEATURES = 55
+WINDOW = 100
+N_WINDOWS = 32
+# Width: heads and feed-forward; the default's, and the paper's.
+SIZES = {64: (4, 256), 512: (8, 512)}
+WIDTH = 512
+COMPARED = ("MEMTODetector", "IsolationForest", "1-NN", "KMeans40")
+COMPARED = ("MEMTODetector", "IsolationForest", "1-NN", "KMeans40")
+PRECISIONS = ("float32", "bfloat16")
+STRIDES = {"window": WINDOW, "window / 2": WINDOW // 2, "window / 4": WINDOW // 4}
+
+
+def shortest(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Seconds of each, the least of several runs in turn, after one to warm up."""
+    for run in runs.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: min(values) for name, values in times.items()}
+
+
+def flop_per_step(d: int, feedforward: int, n_layers: int = 3) -> int:
+    """Floating point operations of one step of a window, forward."""
+    layer = 4 * d**2 + 2 * d * feedforward + 2 * WINDOW * d
+    return 2 * (n_layers * layer + 2 * N_FEATURES * d)
+
+
+def make_network(d: int) -> MEMTONetwork:
+    n_heads, feedforward = SIZES[d]
+    config = MEMTOConfig(
+        n_features=N_FEATURES,
+        n_memory_items=10,
+        d_model=d,
+        n_heads=n_heads,
+        n_layers=3,
+        dim_feedforward=feedforward,
+        dropout=0.0,
+        noise=0.0,
+        temperature=0.1,
+        entropy_weight=0.01,
+    )
+    network = build_empty(lambda: MEMTONetwork(config))
+    network.initialize(torch.Generator().manual_seed(0))
+    return network
+
+
+def product(n_rows: int, width: int, width_out: int) -> Callable[[], Any]:
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(n_rows, width, generator=generator)
+    b = torch.randn(width, width_out, generator=generator)
+    return lambda: a @ b
+
+
+def network_runs(d: int, precision: str) -> dict[str, Callable[[], Any]]:
+    network = make_network(d)
+    generator = torch.Generator().manual_seed(0)
+    windows = torch.randn(N_WINDOWS, WINDOW, N_FEATURES, generator=generator)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+
+    def score() -> None:
+        network.eval()
+        with torch.inference_mode(), autocast("cpu", precision):
+            network(windows)
+
+    def train() -> None:
+        network.train()
+        optimizer.zero_grad()
+        with autocast("cpu", precision):
+            loss = network.loss(windows)
+        loss.backward()
+        optimizer.step()
+
+    return {f"train {precision}": train, f"score {precision}": score}
+
+
+def arithmetic(d: int, repeats: int) -> dict[str, Any]:
+    """GFLOP/s of the network of width `d`, and of matrix products."""
+    n_rows, feedforward = N_WINDOWS * WINDOW, SIZES[d][1]
+    runs = {
+        "product": product(n_rows, WIDTH, WIDTH),
+        "own product": product(n_rows, d, feedforward),
+    }
+    flop = {
+        "product": 2 * n_rows * WIDTH**2,
+        "own product": 2 * n_rows * d * feedforward,
+    }
+    for precision in PRECISIONS:
+        runs |= network_runs(d, precision)
+        flop[f"score {precision}"] = n_rows * flop_per_step(d, feedforward)
+        flop[f"train {precision}"] = 3 * flop[f"score {precision}"]
+    seconds = shortest(runs, repeats)
+    rates = {name: flop[name] / seconds[name] / 1e9 for name in runs}
+    return {"d_model": d, "seconds": seconds, "gflops": rates}
+
+
+def compare(n_rows: int, repeats: int) -> list[dict[str, Any]]:
+    """Seconds of fit and score of each detector on the same rows."""
+    data = make_anomalous_series(
+        n_train=n_rows,
+        n_test=n_rows,
+        n_features=N_FEATURES,
+        n_events=1,
+        random_state=0,
+    )
+    detectors = {name: DETECTORS[name](0) for name in COMPARED}
+    fits = {n: lambda d=d: clone(d).fit(data.X_train) for n, d in detectors.items()}
+    fit_seconds = shortest(fits, repeats)
+    fitted = {name: fit() for name, fit in fits.items()}
+    scores = {n: lambda d=d: d.score_samples(data.X_test) for n, d in fitted.items()}
+    score_seconds = shortest(scores, repeats)
+    return [
+        {"detector": name, "fit": fit_seconds[name], "score": score_seconds[name]}
+        for name in detectors
+    ]
+
+
+def throughput(n_rows: int, repeats: int) -> list[dict[str, Any]]:
+    """Rows a second that a model with windows of 100 scores, by stride."""
+    X = np.random.default_rng(0).standard_normal((n_rows, N_FEATURES))
+    X = X.astype(np.float32)
+    few = X[: max(n_rows // 20, WINDOW)]
+    model = MEMTODetector(window_size=WINDOW, max_iter=1, random_state=0).fit(few)
+
+    def score(stride: int, rows: np.ndarray) -> Callable[[], Any]:
+        return lambda: model.set_params(score_stride=stride).score_samples(rows)
+
+    runs = {name: score(stride, X) for name, stride in STRIDES.items()}
+    seconds = shortest(runs, repeats)
+    rates = {name: n_rows / seconds[name] for name in seconds}
+    rates["1"] = len(few) / shortest({"1": score(1, few)}, 1)["1"]
+    return [{"stride": name, "rows_per_second": rate} for name, rate in rates.items()]
+
+
+def markdown(report: dict[str, Any]) -> str:
+    rows = []
+    for result in report["arithmetic"]:
+        rates = result["gflops"]
+        for name, rate in rates.items():
+            products = (rates["product"], rates["own product"])
+            shares = [f"{100 * rate / product:.0f}" for product in products]
+            rows.append([str(result["d_model"]), name, f"{rate:.0f}", *shares])
+    header = ["d_model", "", "GFLOP/s", "% of the product", "% of its own product"]
+    blocks = [markdown_table(header, rows)]
+    ours = report["detectors"][0]
+    rows = [
+        [
+            r["detector"],
+            *(f"{r[k]:.2f}" for k in ("fit", "score")),
+            *(f"{ours[k] / r[k]:.1f}" for k in ("fit", "score")),
+        ]
+        for r in report["detectors"]
+    ]
+    header = ["detector", "fit s", "score s", "MEMTO / it, fit", "MEMTO / it, score"]
+    blocks.append(markdown_table(header, rows))
+    rows = [[r["stride"], f"{r['rows_per_second']:,.0f}"] for r in report["throughput"]]
+    blocks.append(markdown_table(["stride", "rows a second"], rows))
+    notes = f"- {report['threads']} threads, {report['rows']} rows of {N_FEATURES}\n"
+    return "\n\n".join([*blocks, f"{notes}- Command: `{report['command']}`\n"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=58_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", default="speed")
+    args = parser.parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    report = {
+        "command": shlex.join(["python", "benchmarks/speed.py", *arguments]),
+        "environment": environment(),
+        "threads": torch.get_num_threads(),
+        "rows": args.rows,
+        "arithmetic": [arithmetic(d, args.repeats) for d in SIZES],
+        "detectors": compare(args.rows, min(args.repeats, 3)),
+        "throughput": throughput(args.rows, min(args.repeats, 3)),
+    }
+    text = markdown(report)
+    save(report, text, args.out)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
