@@ -111,6 +111,15 @@ def test_thresholds(run):
     assert all(0 <= r["false_alarms"] < 0.5 for r in quantile)
 
 
+def test_missing(run, load):
+    script, report = run("missing")
+    assert len(report["results"]) == 2 * (1 + 2 * len(script.SHARES))
+    complete = [r["average_precision"] for r in report["results"] if not r["share"]]
+    assert np.mean(complete) > 0.8
+    holes = np.isnan(script.without(np.ones((200, 5)), 0.5, np.random.default_rng(0)))
+    assert holes.mean() == pytest.approx(0.5, abs=0.05)
+
+
 def test_criterion(run, load):
     script, report = run("criterion")
     assert len(report["results"]) == 2 * len(script.STEPS | script.CHANGES)
