@@ -44,9 +44,11 @@ def ratios(
     units = parts.train.mean(axis=0)
     if scale == "mean + sd":
         units = units + parts.train.std(axis=0)
+    never_erred = units < LEAST * units.max()
     units = np.maximum(units, LEAST * units.max())
-    limit = times * np.maximum(parts.train.max(axis=0), units)
-    return np.minimum(parts.test, limit) / units
+    largest = np.maximum(parts.train.max(axis=0), units) / units
+    largest[never_erred] = largest.max()
+    return np.minimum(parts.test / units, times * largest)
 
 
 def power_mean(values: np.ndarray, order: float) -> np.ndarray:

@@ -20,8 +20,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skmemto._scaling import add_rows
 
-# Channels that are constant in training are reconstructed almost exactly. They are
-# measured by this share of the scale of the worst channel.
+# Channels that are constant in training are reconstructed exactly. They are measured
+# by this share of the scale of the worst channel.
 _LEAST_SHARE = 1e-4
 # An error counts up to this many times the largest of its channel in training: more
 # is no more news, and would drown all other rows and channels.
@@ -106,9 +106,13 @@ def calibrate(parts: Iterable[NDArray]) -> Calibration:
         largest = np.fmax(largest, np.fmax.reduce(part, axis=0))
     scale = moments.mean_ + np.sqrt(moments.var_)
     scale[np.broadcast_to(moments.n_samples_seen_ == 0, scale.shape)] = np.nan
-    least = _LEAST_SHARE * np.nanmax(scale)
-    scale = np.maximum(scale, least if least > 0 else 1.0)
-    return Calibration(scale, _MOST_TIMES * np.maximum(largest, scale))
+    least = max(_LEAST_SHARE * np.nanmax(scale), np.finfo(float).eps)
+    never_erred = scale < least
+    scale = np.maximum(scale, least)
+    largest = np.maximum(largest, scale)
+    # News of a channel that never erred counts as much as that of any channel can.
+    largest[never_erred] = np.nanmax(largest / scale) * least
+    return Calibration(scale, _MOST_TIMES * largest)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,14 @@ def _check_and_hide(scaler: StandardScaler, known: NDArray) -> None:
     scaler.mean_[~known] = np.nan
 
 
+def constant_channels(scaler: StandardScaler) -> NDArray[np.bool_]:
+    """Tell which channels never moved in training; none if it was not standardized."""
+    if not scaler.with_std:
+        return np.zeros(scaler.n_features_in_, dtype=bool)
+    # StandardScaler divides by the root of the variance, but these by 1.
+    return scaler.var_ < 0.5 * scaler.scale_**2
+
+
 def scale(scaler: StandardScaler, X: NDArray) -> NDArray[np.float64]:
     """Scale rows (..., n_features)."""
     rows = X.reshape(-1, X.shape[-1]).astype(np.float64)

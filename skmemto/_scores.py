@@ -19,7 +19,7 @@ from skmemto._criteria import (
     make_criterion,
 )
 from skmemto._inference import RowOutputs, iter_row_outputs
-from skmemto._scaling import scale
+from skmemto._scaling import constant_channels, scale
 from skmemto._series import SeriesBounds
 from skmemto._thresholds import threshold
 from skmemto._windows import window_blocks
@@ -32,13 +32,19 @@ class ScoresMixin:
         stride = _auto.score_stride(
             self.score_stride, self.criterion, self.window_size_
         )
-        return iter_row_outputs(
+        outputs = iter_row_outputs(
             self.model_,
             partial(self._read, X),
             window_blocks(series, self.window_size_, stride),
             device=self.device_,
             precision=self.precision,
         )
+        # What never moved is expected to stay: of that the network knows less, since
+        # its guess there follows the other channels.
+        constant = constant_channels(self.scaler_)
+        for row_outputs in outputs:
+            row_outputs.reconstruction[:, constant] = 0.0
+            yield row_outputs
 
     def _iter_deviations(
         self, X: NDArray, series: SeriesBounds

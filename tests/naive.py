@@ -11,6 +11,7 @@ L steps of a window, F features, D = d_model, M memory items, T tokens.
 """
 
 import math
+import sys
 
 import numpy as np
 
@@ -373,10 +374,16 @@ def calibrate(input_deviations):
         variance = sum((v - mean) ** 2 for v in channel) / len(channel)
         scales.append(mean + math.sqrt(variance))
         largest.append(max(channel))
-    least = 1e-4 * max(scales) or 1.0
-    scales = [max(s, least) for s in scales]
-    limits = [2 * max(m, s) for m, s in zip(largest, scales, strict=True)]
-    return np.array(scales), np.array(limits)
+    least = max(1e-4 * max(scales), sys.float_info.epsilon)
+    ratios = [
+        max(m, s, least) / max(s, least) for m, s in zip(largest, scales, strict=True)
+    ]
+    # A channel that never erred is limited as the one that erred most, in its units.
+    limits = [
+        2 * max(s, least) * (max(ratios) if s < least else ratio)
+        for s, ratio in zip(scales, ratios, strict=True)
+    ]
+    return np.array([max(s, least) for s in scales]), np.array(limits)
 
 
 def calibrated_criterion(input_deviations, scale, limit):

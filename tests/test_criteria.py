@@ -156,9 +156,17 @@ def test_calibrate_channels_that_are_reconstructed_exactly():
     scale, limit = calibrate([deviations])
     np.testing.assert_allclose(scale, [3e-4, 3], rtol=1e-12)
     np.testing.assert_allclose(limit, [6e-4, 6], rtol=1e-12)
+    eps = np.finfo(float).eps
     np.testing.assert_array_equal(
-        calibrate([np.zeros((5, 2))]), np.ones((2, 2)) * [[1], [2]]
+        calibrate([np.zeros((5, 2))]), np.ones((2, 2)) * [[eps], [2 * eps]]
     )
+
+
+def test_channel_that_never_erred_is_limited_as_the_one_that_erred_most():
+    deviations = np.column_stack([np.zeros(4), np.full(4, 3.0), [0.0, 0, 0, 8]])
+    scale, limit = calibrate([deviations])
+    assert limit[0] / scale[0] == pytest.approx(limit[2] / scale[2])
+    assert limit[0] / scale[0] > limit[1] / scale[1] == 2
 
 
 def test_no_channel_counts_more_than_twice_its_largest_error():
@@ -173,7 +181,7 @@ def test_no_channel_counts_more_than_twice_its_largest_error():
 def test_constant_channels_give_finite_scores(n_features, deviation):
     criterion = CalibratedCriterion(calibrate([np.zeros((9, n_features))]))
     scores = criterion.reduce(np.full((3, n_features), deviation))
-    np.testing.assert_allclose(scores, min(deviation, 2))
+    np.testing.assert_allclose(scores, 2 if deviation else 0)
 
 
 def test_constant_channel_still_counts():
