@@ -14,8 +14,8 @@ from sklearn.utils import gen_batches
 
 from skmemto._series import SeriesBounds
 
-# Of all channels together: 4 MB in float64, for each temporary array of a block.
-_VALUES_PER_BLOCK = 524_288
+# Of all channels together: 1 MB in float64, for each temporary array of a block.
+_VALUES_PER_BLOCK = 131_072
 # Scaled values beyond this are cut off: their squares would overflow float32.
 _LARGEST_SCALED = 1e15
 # The moments of a channel without any reading yet.

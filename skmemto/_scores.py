@@ -104,7 +104,8 @@ class ScoresMixin:
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows in time order. A series may be shorter than the window. NaN is a
-            missing reading.
+            missing reading. An array of float32 or float64, such as a read-only
+            ``numpy.memmap``, is not copied.
         groups : array-like of shape (n_samples,), default=None
             Equal values in one contiguous run of rows make one series.
 
