@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from skmemto._labels import LabelsMixin
 from skmemto._nn.layers import build_empty
 from skmemto._nn.saving import pack, unpack
 from skmemto._reporting import FitReporter
-from skmemto._scaling import LARGEST_SEEN, fit_scaler, scale
+from skmemto._scaling import LARGEST_SEEN, fit_scaler, row_blocks, scale
 from skmemto._scores import ScoresMixin
 from skmemto._series import SeriesBounds, hold_out_tails, split_series
 from skmemto._training import Trainer
@@ -86,7 +86,9 @@ class BaseWindowDetector(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows in time order, taken as mostly normal. NaN is a missing reading.
+            Rows in time order, taken as mostly normal. NaN is a missing reading. An
+            array of float32 or float64, such as a read-only ``numpy.memmap``, is not
+            copied.
         y : Ignored
             Not used, present for API consistency by convention.
         groups : array-like of shape (n_samples,), default=None
@@ -205,10 +207,18 @@ class BaseWindowDetector(
             self,
             X,
             dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
+            ensure_all_finite=False,
             reset=reset,
             ensure_min_samples=2 if reset else 1,
         )
+        # In blocks: with NaN among the values this makes an array as large as theirs.
+        for rows in row_blocks(X):
+            assert_all_finite(
+                X[rows],
+                allow_nan=True,
+                estimator_name=type(self).__name__,
+                input_name="X",
+            )
         return X, split_series(groups, X.shape[0])
 
     def _read(self, X: NDArray, starts: NDArray, length: int) -> Tensor:

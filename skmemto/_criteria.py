@@ -18,7 +18,7 @@ from scipy.signal import lfilter
 from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
-from skmemto._scaling import add_rows
+from skmemto._scaling import add_rows, row_blocks
 
 # Channels that are constant in training are reconstructed exactly. They are measured
 # by this share of the scale of the worst channel.
@@ -79,7 +79,7 @@ class SoftmaxCriterion(InputDeviation):
     def score(self, error: NDArray, latent: NDArray) -> NDArray:
         """Weigh the error of each step by its share of the window's deviation."""
         weights = windowed_softmax(latent, self.window_size, self.temperature)
-        return weights * error
+        return np.multiply(weights, error, out=weights)
 
 
 class Calibration(NamedTuple):
@@ -175,13 +175,21 @@ def windowed_softmax(latent: NDArray, window_size: int, temperature: float) -> N
     n_steps = len(latent)
     length = min(window_size, n_steps)
     whole = n_steps - n_steps % length
-    # A step without any reading takes no weight.
-    logits = np.nan_to_num(latent / temperature, nan=np.finfo(latent.dtype).min)
-    weights = softmax(logits[:whole].reshape(-1, length), axis=1).ravel()
+    windows = latent[:whole].reshape(-1, length)
+    weights = np.empty(n_steps)
+    for rows in row_blocks(windows):
+        steps = slice(rows.start * length, rows.stop * length)
+        weights[steps] = _window_weights(windows[rows], temperature).ravel()
     if whole < n_steps:
-        last = softmax(logits[-length:])
-        weights = np.append(weights, last[whole - n_steps :])
+        last = _window_weights(latent[np.newaxis, -length:], temperature)
+        weights[whole:] = last[0, whole - n_steps :]
     return weights
+
+
+def _window_weights(latent: NDArray, temperature: float) -> NDArray:
+    """Softmax of each window (n, L); a step without any reading takes no weight."""
+    logits = np.nan_to_num(latent / temperature, nan=np.finfo(latent.dtype).min)
+    return softmax(logits, axis=1)
 
 
 def exponential_average(scores: NDArray, span: int) -> NDArray:
@@ -195,15 +203,27 @@ def exponential_average(scores: NDArray, span: int) -> NDArray:
     if span == 1 or len(scores) == 0:
         return scores
     decay = (span - 1) / (span + 1)
-    known = ~np.isnan(scores)
-    total = _two_sided(np.where(known, scores, 0.0), decay)
-    weights = _two_sided(known.astype(float), decay)
+    earlier, later = ([1.0], [1.0, -decay]), ([0.0, decay], [1.0, -decay])
+    # In blocks, so that a long series has no other array of its length: forwards for
+    # the sums over earlier rows where each block begins, then backwards for all.
+    blocks = list(row_blocks(scores))
+    states = [np.zeros((2, 1, *scores.shape[1:]))]
+    for rows in blocks[:-1]:
+        x = _values_and_weights(scores[rows])
+        states.append(lfilter(*earlier, x, axis=1, zi=states[-1])[1])
+    after_block = np.zeros_like(states[0])
     # Far from all that is known, and where nothing is, there is no average.
-    return np.divide(total, weights, out=np.full_like(total, np.nan), where=weights > 0)
+    average = np.full(scores.shape, np.nan)
+    for rows, before_block in zip(reversed(blocks), reversed(states), strict=True):
+        x = _values_and_weights(scores[rows])
+        before, _ = lfilter(*earlier, x, axis=1, zi=before_block)
+        after, after_block = lfilter(*later, x[:, ::-1], axis=1, zi=after_block)
+        total, weights = before + after[:, ::-1]
+        np.divide(total, weights, out=average[rows], where=weights > 0)
+    return average
 
 
-def _two_sided(x: NDArray, decay: float) -> NDArray:
-    """Sum over all k of ``decay ** abs(k) * x[t + k]``."""
-    before = lfilter([1.0], [1.0, -decay], x, axis=0)
-    after = lfilter([0.0, decay], [1.0, -decay], x[::-1], axis=0)[::-1]
-    return before + after
+def _values_and_weights(scores: NDArray) -> NDArray:
+    """Stack scores and their weights (2, n, ...): both 0 where NaN."""
+    known = ~np.isnan(scores)
+    return np.stack([np.where(known, scores, 0.0), known])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -307,9 +308,10 @@ class MEMTODetector(BaseWindowDetector):
             share = np.clip(_KMEANS_SHARE, min(least, 1), min(most, 1))
             starts = trainer.rng.permutation(block.starts)
             starts = starts[: math.ceil(share * len(starts))]
-            with torch.inference_mode():
-                windows = trainer.read(starts, block.length)
-                parts.append(self.model_.encoder(windows).flatten(0, 1).cpu())
+            for batch in gen_batches(len(starts), trainer.batch_size):
+                with torch.inference_mode():
+                    windows = trainer.read(starts[batch], block.length)
+                    parts.append(self.model_.encoder(windows).flatten(0, 1).cpu())
         queries = torch.cat(parts).double().numpy()
         # Constant data has fewer distinct queries than items; those left over stay.
         n_clusters = min(self.n_memory_items, len(np.unique(queries, axis=0)))

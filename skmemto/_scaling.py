@@ -4,6 +4,9 @@ NaN, a missing reading, stays NaN. So does all of a channel without any reading 
 training: nothing is known of what is normal there.
 """
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
@@ -11,7 +14,8 @@ from sklearn.utils import gen_batches
 
 from skmemto._series import SeriesBounds
 
-_ROWS_PER_BLOCK = 65_536
+# Of all channels together: 1 MB in float64, for each temporary array of a block.
+_VALUES_PER_BLOCK = 131_072
 # Scaled values beyond this are cut off: their squares would overflow float32.
 _LARGEST_SCALED = 1e15
 # The moments of a channel without any reading yet.
@@ -21,12 +25,21 @@ _UNSEEN = {"mean_": 0.0, "var_": 0.0, "scale_": 1.0}
 LARGEST_SEEN = 10.0
 
 
+def row_blocks(X: NDArray) -> Iterator[slice]:
+    """Cut rows (n, ...) into blocks, so that what is made of one takes little memory.
+
+    X may be larger than memory: a copy of all of it must not be made.
+    """
+    values_per_row = max(1, math.prod(X.shape[1:]))
+    return gen_batches(len(X), max(1, _VALUES_PER_BLOCK // values_per_row))
+
+
 def fit_scaler(X: NDArray, series: SeriesBounds, standardize: bool) -> StandardScaler:
     """Fit a StandardScaler to the rows of the series; an idle one on demand."""
     scaler = StandardScaler(with_mean=standardize, with_std=standardize)
     # In blocks: StandardScaler makes float64 copies of what it is given.
     for start, stop in series:
-        for rows in gen_batches(int(stop - start), _ROWS_PER_BLOCK):
+        for rows in row_blocks(X[start:stop]):
             add_rows(scaler, X[start:stop][rows])
     known = np.broadcast_to(scaler.n_samples_seen_ > 0, X.shape[1])
     if not known.any():

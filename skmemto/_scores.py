@@ -62,7 +62,8 @@ class ScoresMixin:
         scores, unknown = self._known_scores(X, series)
         # Just beyond the threshold: never an unseen inlier, nor ahead of anomalies.
         beyond = np.nextafter(self.offset_, -np.inf)
-        return np.where(unknown, np.fmin(scores, beyond), scores)
+        scores[unknown] = np.fmin(scores[unknown], beyond)
+        return scores
 
     def _known_scores(
         self, X: NDArray, series: SeriesBounds
@@ -81,15 +82,16 @@ class ScoresMixin:
             latent[rows] = latent_deviations
         for start, stop in series:
             error[start:stop] = criterion.score(error[start:stop], latent[start:stop])
-        return -self._smooth(error, series), np.isnan(error)
+        del latent  # of a long history each array counts
+        unknown = np.isnan(error)
+        self._smooth(error, series)
+        return np.negative(error, out=error), unknown
 
-    def _smooth(self, values: NDArray, series: SeriesBounds) -> NDArray:
-        """Average each series over time."""
+    def _smooth(self, values: NDArray, series: SeriesBounds) -> None:
+        """Average each series over time, in place."""
         span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
-        parts = [
-            exponential_average(values[start:stop], span) for start, stop in series
-        ]
-        return np.concatenate(parts)
+        for start, stop in series:
+            values[start:stop] = exponential_average(values[start:stop], span)
 
     def _criterion(self) -> Criterion:
         return make_criterion(
@@ -108,7 +110,8 @@ class ScoresMixin:
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows in time order. A series may be shorter than the window. NaN is a
-            missing reading.
+            missing reading. An array of float32 or float64, such as a read-only
+            ``numpy.memmap``, is not copied.
         groups : array-like of shape (n_samples,), default=None
             Equal values in one contiguous run of rows make one series.
 
@@ -153,16 +156,19 @@ class ScoresMixin:
         """
         check_is_fitted(self)
         X, series = self._validate(X, groups)
+        criterion = CalibratedCriterion(
+            Calibration(self.error_scale_, self.error_limit_)
+        )
         result = Deviations(np.empty(X.shape), np.empty(len(X)))
         for rows, input_deviations, latent_deviations in self._iter_deviations(
             X, series
         ):
+            if calibrated:
+                input_deviations = criterion.contributions(input_deviations)
             result.input[rows] = input_deviations
             result.latent[rows] = latent_deviations
         if calibrated:
-            calibration = Calibration(self.error_scale_, self.error_limit_)
-            parts = CalibratedCriterion(calibration).contributions(result.input)
-            result.input[:] = self._smooth(parts, series)
+            self._smooth(result.input, series)
         return result
 
     def reconstruct(
@@ -228,4 +234,7 @@ class ScoresMixin:
         errors = (parts[1] for parts in self._iter_deviations(X, series))
         self.error_scale_, self.error_limit_ = calibrate(errors)
         scores, unknown = self._known_scores(X, series)
-        self.offset_ = -threshold(-scores[~unknown], self.contamination)
+        if unknown.any():
+            scores = scores[~unknown]
+        np.negative(scores, out=scores)
+        self.offset_ = -threshold(scores, self.contamination)

@@ -36,11 +36,11 @@ def peaks_over_threshold(scores: NDArray[np.float64], risk: float) -> float:
     Theory", KDD 2017, eq. 1. With too few excesses, or a fit that does not
     describe them, the empirical quantile is returned.
     """
-    empirical = float(np.quantile(scores, 1 - risk))
-    initial = np.quantile(scores, 1 - _TAIL)
+    # Together, since each call copies all scores.
+    empirical, initial = np.quantile(scores, [1 - risk, 1 - _TAIL])
     excesses = scores[scores > initial] - initial
     if excesses.size < _MIN_EXCESSES:
-        return empirical
+        return float(empirical)
     # In units of their mean, so that the optimiser meets numbers near 1.
     unit = excesses.mean()
     with np.errstate(all="ignore"):
@@ -48,4 +48,4 @@ def peaks_over_threshold(scores: NDArray[np.float64], risk: float) -> float:
         tail = stats.genpareto(shape, scale=scale)
         fits = stats.kstest(excesses / unit, tail.cdf).pvalue > _MIN_P_VALUE
         extrapolated = initial + unit * tail.isf(risk * scores.size / excesses.size)
-    return float(extrapolated) if fits and np.isfinite(extrapolated) else empirical
+    return float(extrapolated if fits and np.isfinite(extrapolated) else empirical)

@@ -2,12 +2,16 @@
 
 import importlib
 import json
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from conftest import QUICK
 from sklearn.metrics import roc_auc_score
+
+from skmemto import MEMTODetector
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 BASELINES = (
@@ -273,3 +277,60 @@ def test_fleet_compares_neighbours_in_time(load):
     summary = load("fleet").summarize(records, [1, 2])
     assert [row["fit_speedup"] for row in summary] == [1, 3]
     assert [row["fit_seconds"] for row in summary] == [4, 2]
+
+
+@pytest.fixture
+def scale(load, monkeypatch):
+    """The script, on small tables and with a quick detector."""
+    script = load("scale")
+    if not script.STATUS.exists():
+        pytest.skip("memory is measured on Linux only")
+    monkeypatch.setattr(script, "ROWS", (50, 100, 10**7))
+    monkeypatch.setattr(script, "CHANNELS", (1, 3))
+    monkeypatch.setattr(script, "GROUPS", (1, 2))
+    monkeypatch.setattr(script, "TARGET_ROWS", 60)
+    monkeypatch.setattr(script, "FIRST_ROWS", 20)
+    quick = partial(MEMTODetector, **{k: QUICK[k] for k in ("d_model", "n_layers")})
+    monkeypatch.setattr(script, "MEMTODetector", quick)
+    return script
+
+
+def test_scale_end_to_end(scale, tmp_path, monkeypatch, capsys):
+    def measure_here(size, folder):
+        scale.write_data(tmp_path / "X.npy", size)
+        return scale.measure(tmp_path / "X.npy", size)
+
+    monkeypatch.setattr(scale, "measure_apart", measure_here)
+    out = ["--out", str(tmp_path / "scale")]
+    assert scale.main(["--max-rows", "100", "--at-rows", "40", *out]) == 0
+    report = json.loads((tmp_path / "scale.json").read_text())
+    assert [tuple(r[key] for key in scale.Size._fields) for r in report["results"]] == [
+        (50, 8, 1), (100, 8, 1), (40, 1, 1), (40, 3, 1), (40, 8, 1), (40, 8, 2),
+        (60, 38, 1),
+    ]  # fmt: skip
+    assert all(r["fit_seconds"] > 0 for r in report["results"])
+    assert set(report["summary"]) == {"rows", "channels", "groups"}
+    text = (tmp_path / "scale.md").read_text()
+    assert "| 100 | 8 | 1 | 5 | 0.0 |" in text
+    assert "Seconds grow as rows to the power of" in text
+    assert "MB beyond the start at most" in text
+    assert text in capsys.readouterr().out
+    assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_scale_measures_in_a_process_of_its_own(scale, tmp_path):
+    figures = scale.measure_apart(scale.Size(100, 2, 2), tmp_path)
+    assert figures["data_mb"] == 100 * 2 * 4 / 1e6
+    # This process would not need so much any more: torch is loaded.
+    assert figures["fit_mb"] > 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scale_fits_exponent_and_bytes(scale):
+    results = [
+        {"sweep": "rows", "rows": n, "fit_seconds": 2e-3 * n, "score_seconds": n**0.5}
+        | {"fit_mb": 100 + 17e-6 * n, "score_mb": 50}
+        for n in (10**4, 10**5, 10**6)
+    ]
+    fitted = scale.summarize(results)["rows"]
+    np.testing.assert_allclose(list(fitted.values()), [1, 0.5, 17, 0], atol=1e-6)

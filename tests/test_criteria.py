@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from skmemto import _scaling
 from skmemto._criteria import (
     CalibratedCriterion,
     Calibration,
@@ -243,3 +244,15 @@ def test_exponential_average_by_hand():
 @pytest.mark.parametrize("length", [1, 4])
 def test_exponential_average_of_nothing_is_nothing(length):
     assert exponential_average(np.empty(0), length).shape == (0,)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    rng = np.random.default_rng(0)
+    scores = rng.exponential(size=(500, 2))
+    scores[rng.random(scores.shape) < 0.1] = np.nan
+    averages = [exponential_average(s, 5) for s in (scores, scores[:, 0])]
+    weights = windowed_softmax(scores[:, 0], 9, 0.1)
+    monkeypatch.setattr(_scaling, "_VALUES_PER_BLOCK", 64)
+    for s, average in zip((scores, scores[:, 0]), averages, strict=True):
+        np.testing.assert_array_equal(exponential_average(s, 5), average)
+    np.testing.assert_array_equal(windowed_softmax(scores[:, 0], 9, 0.1), weights)

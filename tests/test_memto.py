@@ -146,6 +146,24 @@ def test_items_come_from_series_of_every_length(detector, monkeypatch):
     assert set(seen) == set(lengths)
 
 
+def test_queries_are_made_in_batches(detector, waves, monkeypatch):
+    sizes = []
+    original = Detector._initialize_memory
+
+    def spy(self, trainer):
+        read = trainer.read
+        trainer.read = lambda starts, length: (
+            sizes.append(len(starts)) or read(starts, length)
+        )
+        original(self, trainer)
+        trainer.read = read
+
+    monkeypatch.setattr(Detector, "_initialize_memory", spy)
+    detector.set_params(batch_size=8, stride=1).fit(waves)
+    assert len(sizes) > 1
+    assert max(sizes) == 8
+
+
 def test_memory_items_are_a_copy(detector, waves):
     scores = detector.fit(waves).score_samples(waves)
     detector.memory_items_[:] = 0

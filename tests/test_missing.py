@@ -129,7 +129,7 @@ def test_loss_and_gradient_stay_finite(make, missing):
 @pytest.mark.parametrize("n_rows_missing", [0, 70, 200])
 def test_moments_are_those_of_the_observed_values(monkeypatch, n_rows_missing):
     # A whole block without a reading must not spoil what comes after it.
-    monkeypatch.setattr(_scaling, "_ROWS_PER_BLOCK", 64)
+    monkeypatch.setattr(_scaling, "_VALUES_PER_BLOCK", 192)
     X = punch_holes(make_waves())
     X[:n_rows_missing, 1] = np.nan
     scaler = _scaling.fit_scaler(X, np.array([[0, 400]]), True)

@@ -12,7 +12,7 @@ from skmemto._scaling import fit_scaler, scale
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_blocks_change_nothing(monkeypatch, dtype):
     X = np.random.RandomState(0).standard_normal((1000, 3)).astype(dtype) + 100
-    monkeypatch.setattr(_scaling, "_ROWS_PER_BLOCK", 64)
+    monkeypatch.setattr(_scaling, "_VALUES_PER_BLOCK", 192)
     blocked = fit_scaler(X, np.array([[0, 400], [400, 1000]]), True)
     whole = StandardScaler().fit(X.astype(float))
     assert_allclose(blocked.mean_, whole.mean_)
