@@ -9,9 +9,8 @@ than 51,200 rows those that cover each row once.
 Memory is the peak of anonymous memory (RssAnon of Linux: the pages of the file do not
 count) beyond what the process has after its imports; that of the score includes what is
 left from the fit. What torch loads in a first fit counts as memory, not as time: a fit
-of a few rows goes ahead of the clock. K-means takes in up to
-50,000 queries (70 MB), as many as that from 500,000 rows on; only beyond that does the
-peak tell what a row costs.
+of a few rows goes ahead of the clock. K-means takes in up to 50,000 queries (70 MB), as
+many as that from 500,000 rows on; only beyond that does the peak tell what a row costs.
 
     python benchmarks/scale.py --max-rows 1000000
     python benchmarks/scale.py --sweeps target --out scale-target
