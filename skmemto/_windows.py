@@ -89,7 +89,9 @@ def merge_overlaps(
         total = np.concatenate([total[closed:], values.reshape(-1, n_columns)])
         count = np.concatenate([count[closed:], np.ones(len(steps), dtype=np.int64)])
         order = np.argsort(rows, kind="stable")
-        rows, first = np.unique(rows[order], return_index=True)
+        rows = rows[order]
+        first = np.flatnonzero(np.diff(rows, prepend=rows[0] - 1))
+        rows = rows[first]
         total = np.add.reduceat(total[order], first, axis=0)
         count = np.add.reduceat(count[order], first)
     if total is not None:
