@@ -151,7 +151,9 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     without any reading cannot be judged, and is labelled an anomaly: a source of data
     that went silent is news. A channel without any reading in training is left out.
 
-    Departures from the paper: the training windows carry `noise`; the default
+    Departures from the paper: the training windows carry `noise`; unless
+    ``standardize=False`` the network sees at most 10 standard deviations, and a channel
+    that is constant in training is reconstructed as that constant; the default
     criterion is not the paper's; nothing is dropped out inside the attention; the
     defaults of width, window and length of training are smaller, that of the learning
     rate is larger. As in the authors' code the divergence has 1e-4 added inside its

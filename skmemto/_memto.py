@@ -166,8 +166,9 @@ class MEMTODetector(BaseWindowDetector):
     equations say so, the authors' code stops its gradient); the memory is saved and
     restored with the weights; the memory item nearest to a query is the nearest by
     distance (in the authors' code by inner product); `temperature` holds for the
-    memory and for the criterion; the training windows carry `noise`; the network
-    sees at most 10 standard deviations, unless ``standardize=False``; the default
+    memory and for the criterion; the training windows carry `noise`; unless
+    ``standardize=False`` the network sees at most 10 standard deviations, and a channel
+    that is constant in training is reconstructed as that constant; the default
     criterion is not the paper's; the defaults of width, window and length of
     training are smaller. The paper's own setting is ``window_size=100, stride=100,
     d_model=512, n_heads=8, dim_feedforward=512, noise=0.0, criterion="softmax",
