@@ -333,3 +333,46 @@ def test_scale_fits_exponents(scale):
     ]
     fitted = scale.summarize(results)["rows"]
     np.testing.assert_allclose(list(fitted.values()), [1, 0.5])
+
+
+@pytest.fixture
+def pictures(load, monkeypatch, tmp_path):
+    """Drawing scripts that find a stored result, and a folder for what they draw."""
+    records = [
+        {"set": "toy", "entity": e, "detector": d, "average_precision": ap}
+        for e, d, ap in [
+            ("a", "MEMTODetector", 0.9),
+            ("a", "PCA", 0.5),
+            ("b", "MEMTODetector", 0.2),
+            ("b", "PCA", 0.6),
+        ]
+    ]
+    means = [
+        {
+            "set": "toy",
+            "detector": d,
+            "average_precision": ap,
+            "average_precision_sd": s,
+        }
+        for d, ap, s in [("MEMTODetector", 0.55, 0.1), ("PCA", 0.55, None)]
+    ]
+    report = {"results": records, "means": means}
+    (tmp_path / "toy.json").write_text(json.dumps(report))
+    for name in ("bars", "lost"):
+        monkeypatch.setattr(load(name), "RESULTS", tmp_path)
+    return load
+
+
+def test_bars(pictures, tmp_path):
+    assert pictures("bars").main(["toy", "--out", "bars"]) == 0
+    assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_lost(pictures, folder, tmp_path, capsys):
+    lost = pictures("lost")
+    options = ["toy", "--set", "toy", "--worst", "1"]
+    assert lost.main([*options, "--data", str(folder), "--out", str(tmp_path)]) == 0
+    assert [p.name for p in tmp_path.glob("*.png")] == ["lost-toy-b.png"]
+    assert "| b | 20.0 | 60.0 | PCA |" in capsys.readouterr().out
+    (entity, *_) = pictures("_data").load_entities("toy", folder)
+    assert lost.moved_most(entity)[-1] == 3  # the channel that never moves
