@@ -26,7 +26,7 @@ DESCRIPTION = """\
 Without files: train MEMTODetector on synthetic data, compare it with IsolationForest,
 and draw a picture. With two CSV files: train on the first, which should hold normal
 data, and score the second. Rows are in time order, one channel per column; an empty
-field or "nan" is a missing reading."""
+field or "nan" is a missing reading, an empty line is skipped."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _MISSING = ("", "nan")
@@ -228,7 +228,7 @@ def _rows(path: str, file: TextIO) -> Iterator[tuple[int, list[str]]]:
 def _header(first: list[str], time_column: str | None) -> tuple[bool, list[str]]:
     """Tell whether the first row is a header, and the columns' names or numbers."""
     named = time_column in first and not _NUMBER.fullmatch(time_column)
-    if named or not any(map(_NUMBER.fullmatch, first)):
+    if named or not any(_NUMBER.fullmatch(t) or t.lower() == "nan" for t in first):
         return True, first
     return False, [str(number) for number in range(1, len(first) + 1)]
 

@@ -97,7 +97,8 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     tol : float, default=1e-4
         Smallest decrease of the loss that counts as improvement.
     contamination : float or "auto", default="auto"
-        Share of the training rows to be labelled as anomalies, in (0, 0.5]. "auto"
+        Share of the training rows, of those with readings, to be labelled as
+        anomalies, in (0, 0.5]. "auto"
         extrapolates the tail of the training scores to a risk of 0.001 (peaks over
         threshold [2]_).
     device : str, default="auto"
@@ -118,9 +119,11 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         The scaler of the channels.
     error_scale_ : ndarray of shape (n_features,)
         Mean plus standard deviation of the ISD of each channel on the training data
-        (at least 1e-4 of the largest of them).
+        (at least 1e-4 of the largest of them); NaN for a channel without readings.
     error_limit_ : ndarray of shape (n_features,)
-        Twice the largest ISD of each channel on the training data.
+        What the ISD of each channel counts at most: twice its largest on the training
+        data, and for a channel that never erred as many times `error_scale_` as for
+        the channel with most.
     offset_ : float
         Threshold: rows whose `score_samples` is below it are labelled as anomalies.
     window_size_ : int

@@ -26,7 +26,12 @@ from skmemto._nn.saving import pack, unpack
 from skmemto._reporting import FitReporter
 from skmemto._scaling import LARGEST_SEEN, fit_scaler, row_blocks, scale
 from skmemto._scores import ScoresMixin
-from skmemto._series import SeriesBounds, hold_out_tails, split_series
+from skmemto._series import (
+    SeriesBounds,
+    hold_out_tails,
+    split_series,
+    with_readings,
+)
 from skmemto._training import Trainer
 from skmemto._windows import take_windows, window_blocks
 
@@ -148,6 +153,12 @@ class BaseWindowDetector(
         train_series, validation_series = hold_out_tails(
             series, self.validation_fraction if self.early_stopping else 0
         )
+        validation_series = with_readings(X, validation_series)
+        if self.early_stopping and not len(validation_series):
+            raise ValueError(
+                "The rows held out for early stopping contain no reading: all values "
+                "are NaN. Raise validation_fraction, or set early_stopping=False."
+            )
         self.window_size_ = _auto.window_size(self.window_size, train_series)
         self.scaler_ = fit_scaler(X, train_series, self.standardize)
         network = build_empty(lambda: self._network_class(self._network_config()))

@@ -198,7 +198,8 @@ def exponential_average(scores: NDArray, span: int) -> NDArray:
     A row k steps away weighs ``d ** k`` with ``d = (span - 1) / (span + 1)``, as in
     pandas' ``ewm(span=span)`` to both sides. The peak in the middle keeps short
     anomalies sharp, the long tails carry long ones over their quiet moments. NaN
-    takes the average of its neighbours, and gives them nothing.
+    takes the average of its neighbours, where these are near enough to weigh as much
+    as one score would, and gives them nothing.
     """
     if span == 1 or len(scores) == 0:
         return scores
@@ -212,14 +213,14 @@ def exponential_average(scores: NDArray, span: int) -> NDArray:
         x = _values_and_weights(scores[rows])
         states.append(lfilter(*earlier, x, axis=1, zi=states[-1])[1])
     after_block = np.zeros_like(states[0])
-    # Far from all that is known, and where nothing is, there is no average.
+    # Further from what is known than the weight of one score, there is no average.
     average = np.full(scores.shape, np.nan)
     for rows, before_block in zip(reversed(blocks), reversed(states), strict=True):
         x = _values_and_weights(scores[rows])
         before, _ = lfilter(*earlier, x, axis=1, zi=before_block)
         after, after_block = lfilter(*later, x[:, ::-1], axis=1, zi=after_block)
         total, weights = before + after[:, ::-1]
-        np.divide(total, weights, out=average[rows], where=weights > 0)
+        np.divide(total, weights, out=average[rows], where=weights >= 1)
     return average
 
 

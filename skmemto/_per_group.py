@@ -53,8 +53,8 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator
-        Any outlier detector of scikit-learn's API, a ``Pipeline`` included. Each
-        clone sees one group, as one series.
+        Any outlier detector of scikit-learn's API with `predict`, a ``Pipeline``
+        included. Each clone sees one group, as one series.
     n_jobs : int, default=None
         Number of groups fitted or scored at the same time. None means 1, or what a
         ``joblib.parallel_config`` context says; -1 means all processors.

@@ -35,19 +35,32 @@ def row_blocks(X: NDArray) -> Iterator[slice]:
 
 
 def fit_scaler(X: NDArray, series: SeriesBounds, standardize: bool) -> StandardScaler:
-    """Fit a StandardScaler to the rows of the series; an idle one on demand."""
-    scaler = StandardScaler(with_mean=standardize, with_std=standardize)
+    """Fit a StandardScaler to the rows of the series; an idle one on demand.
+
+    A channel without readings to learn from gets the mean NaN, and so is NaN when
+    scaled; one reading among several rows is not enough either. A channel that is
+    constant is measured by its constant, or by 1 if that is 0.
+    """
+    scaler = StandardScaler()
     # In blocks: StandardScaler makes float64 copies of what it is given.
     for start, stop in series:
         for rows in row_blocks(X[start:stop]):
             add_rows(scaler, X[start:stop][rows])
-    known = np.broadcast_to(scaler.n_samples_seen_ > 0, X.shape[1])
+    n_rows = int((series[:, 1] - series[:, 0]).sum())
+    known = np.broadcast_to(scaler.n_samples_seen_ >= min(2, n_rows), X.shape[1])
     if not known.any():
         raise ValueError(
-            "Input X contains no reading: all values are NaN. Give rows with readings."
+            "Input X contains no readings to learn from: in the training rows all "
+            "values are NaN, or all but one of each channel."
         )
     if standardize:
-        _check_and_hide(scaler, known)
+        _check_scale(scaler, known)
+        constant = constant_channels(scaler)
+        scaler.scale_[constant] = np.abs(scaler.mean_[constant])
+        scaler.scale_[scaler.scale_ == 0] = 1.0
+    else:
+        scaler.mean_[:], scaler.var_[:], scaler.scale_[:] = 0.0, 1.0, 1.0
+    scaler.mean_[~known] = np.nan
     return scaler
 
 
@@ -60,14 +73,12 @@ def add_rows(scaler: StandardScaler, rows: NDArray) -> None:
     }
     with np.errstate(over="ignore", invalid="ignore"):
         scaler.partial_fit(rows)
-    if scaler.with_mean:
-        # StandardScaler would make NaN, for good, of a channel without a reading here.
-        for name, values in before.items():
-            getattr(scaler, name)[empty] = values[empty]
+    # StandardScaler would make NaN, for good, of a channel without a reading here.
+    for name, values in before.items():
+        getattr(scaler, name)[empty] = values[empty]
 
 
-def _check_and_hide(scaler: StandardScaler, known: NDArray) -> None:
-    """Raise if a channel cannot be standardized; make an unknown one all NaN."""
+def _check_scale(scaler: StandardScaler, known: NDArray) -> None:
     too_large = known & ~np.isfinite(scaler.scale_)
     if too_large.any():
         raise ValueError(
@@ -75,14 +86,11 @@ def _check_and_hide(scaler: StandardScaler, known: NDArray) -> None:
             f"feature {np.flatnonzero(too_large)[0]} overflows float64. Rescale X "
             "before fit."
         )
-    scaler.mean_[~known] = np.nan
 
 
 def constant_channels(scaler: StandardScaler) -> NDArray[np.bool_]:
     """Tell which channels never moved in training; none if it was not standardized."""
-    if not scaler.with_std:
-        return np.zeros(scaler.n_features_in_, dtype=bool)
-    # StandardScaler divides by the root of the variance, but these by 1.
+    # Others are divided by the root of their variance.
     return scaler.var_ < 0.5 * scaler.scale_**2
 
 

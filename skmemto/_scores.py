@@ -142,7 +142,8 @@ class ScoresMixin:
         calibrated : bool, default=False
             Whether to give, instead of raw input deviations, each channel's part of
             the score of criterion "calibrated": over the channels they sum to that
-            score (with the sign turned).
+            score (with the sign turned), in each row with a reading. A missing reading
+            has the part that smoothing gives it.
 
         Returns
         -------

@@ -25,8 +25,10 @@ def split_series(groups: ArrayLike | None, n_samples: int) -> SeriesBounds:
             "groups must have one entry for each row of X, that is "
             f"{n_samples}. Got {groups.shape[0]} instead."
         )
-    if (groups != groups).any():
-        raise ValueError("groups contains NaN. Give every row the name of its series.")
+    if _any_nameless(groups):
+        raise ValueError(
+            "groups contains NaN or None. Give every row the name of its series."
+        )
     borders = np.flatnonzero(groups[1:] != groups[:-1]) + 1
     starts = np.concatenate([[0], borders])
     (name, n_runs), *_ = Counter(groups[starts].tolist()).most_common(1)
@@ -39,9 +41,23 @@ def split_series(groups: ArrayLike | None, n_samples: int) -> SeriesBounds:
     return np.column_stack([starts, np.append(borders, n_samples)]).astype(np.int64)
 
 
+def _any_nameless(groups: NDArray) -> bool:
+    try:
+        unnamed = bool((groups != groups).any())
+    except TypeError:  # pandas.NA is neither equal to itself nor not
+        return True
+    return unnamed or (groups.dtype == object and any(g is None for g in groups))
+
+
 def series_names(groups: ArrayLike | None, series: SeriesBounds) -> list[Any]:
     """Return the name of each series; None is that of the only one without groups."""
-    return [None] if groups is None else column_or_1d(groups)[series[:, 0]].tolist()
+    if groups is None:
+        return [None]
+    names = column_or_1d(groups)[series[:, 0]]
+    if names.dtype.kind == "M":
+        # A date is the same name in any unit, where `tolist` would make an int of ns.
+        names = names.astype("datetime64[us]")
+    return names.tolist()
 
 
 def hold_out_tails(
@@ -64,3 +80,9 @@ def hold_out_tails(
             "leaves nothing to train on. Lower it, or give longer series."
         )
     return kept, held_out
+
+
+def with_readings(X: NDArray, series: SeriesBounds) -> SeriesBounds:
+    """Leave out series in which all readings are missing."""
+    kept = [not np.isnan(X[start:stop]).all() for start, stop in series]
+    return series[np.array(kept, dtype=bool)]

@@ -436,16 +436,18 @@ def test_an_interrupted_fit_leaves_the_previous_one(make_detector, waves):
     assert_array_equal(detector.score_samples(waves), scores)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e8])
+@pytest.mark.parametrize("value", [0.0, 1e-6, 0.1, 1e6 + 0.1])
 def test_channel_that_never_moved_is_expected_to_stay(make_detector, waves, value):
     X = np.column_stack([waves, np.full(400, value)])
     detector = make_detector().fit(X)
     assert_allclose(detector.reconstruct(X)[:, 3], value, rtol=1e-12)
     new = np.column_stack([make_waves(seed=1), np.full(400, value)])
     assert (detector.deviations(new).input[:, 3] < 1e-12).all()
-    new[200:203, 3] += 1
+    new[200:203, 3] += value or 1.0
     scores = detector.score_samples(new)
     assert 199 <= np.argmin(scores) <= 203
     parts = detector.deviations(new, calibrated=True).input
     assert np.argmax(parts[201]) == 3
     assert (detector.predict(new)[200:203] == -1).all()
+    rounded = detector.predict(X.astype(np.float32).astype(float))
+    assert_array_equal(rounded[1:-1], detector.predict(X)[1:-1])

@@ -194,6 +194,7 @@ def test_seed(capsys):
         ("x , y\n\n 1 , +2. \n\n", True, ["x", "y"], [[1, 2]]),
         ("x\n1\n2", True, ["x"], [[1], [2]]),
         ("1\n2", False, ["1"], [[1], [2]]),
+        ("nan,NaN\n1,2\n", False, ["1", "2"], [[np.nan, np.nan], [1, 2]]),
         ("x,y\n1,\nNaN,2\n", True, ["x", "y"], [[1, np.nan], [np.nan, 2]]),
     ],
 )

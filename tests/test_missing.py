@@ -191,16 +191,25 @@ def test_step_without_reading_takes_no_weight_in_the_window():
 
 
 def test_unknown_scores_take_the_average_of_their_neighbours():
-    scores = np.array([1.0, np.nan, 3.0, np.nan])
+    scores = np.array([1.0, np.nan, 3.0, np.nan, np.nan])
     decay = 0.5  # of a span of 3
     expected = [
         (1 + 3 * decay**2) / (1 + decay**2),
         (1 + 3) / 2,
         (3 + decay**2) / (1 + decay**2),
-        (3 * decay + decay**3) / (decay + decay**3),
+        np.nan,  # all that is known weighs 0.5 + 0.125 here
+        np.nan,
     ]
     assert_allclose(exponential_average(scores, 3), expected)
     assert np.isnan(exponential_average(np.full(4, np.nan), 3)).all()
+
+
+def test_far_from_what_is_known_there_is_no_average():
+    scores = np.full(1000, np.nan)
+    scores[:200] = scores[800:] = 1.0
+    unknown = np.isnan(exponential_average(scores, 25))
+    assert unknown[260:740].all()
+    assert not unknown[:210].any() and not unknown[790:].any()
 
 
 # ---------------------------------------------------------------- detectors
@@ -291,9 +300,52 @@ def test_channel_without_training_data_does_not_count(make_detector, waves):
     assert np.isnan(detector.deviations(new).input[:, 1]).all()
 
 
+def test_channel_without_training_data_does_not_count_unscaled(make_detector, waves):
+    X = waves.copy()
+    X[:, 1] = np.nan
+    detector = make_detector(standardize=False).fit(X)
+    moved = waves + np.array([0, 1000, 0])
+    assert_array_equal(detector.score_samples(waves), detector.score_samples(moved))
+
+
+def test_one_reading_is_too_few_to_know_a_channel(make_detector, waves):
+    X = waves.copy()
+    X[1:, 1] = np.nan
+    detector = make_detector(contamination=0.01).fit(X)
+    assert np.isnan(detector.reconstruct(waves)[:, 1]).all()
+    assert (detector.predict(waves) == -1).mean() < 0.05
+
+
+def test_long_gap_keeps_pieces_equal_to_the_whole(make_detector, waves):
+    detector = make_detector(smoothing=8).fit(waves)
+    new = make_waves(n_samples=1600, seed=1)
+    new[395:400] += 100
+    new[400:1200] = np.nan
+    whole = detector.score_samples(new)
+    overlap = 104
+    for start in range(0, 1600, 160):
+        first = max(0, start - overlap)
+        piece = detector.score_samples(new[first : start + 160 + overlap])
+        piece = piece[start - first :][:160]
+        assert_allclose(piece, whole[start : start + 160], rtol=1e-6)
+    assert np.argmin(whole) < 402
+
+
+def test_held_out_rows_without_reading(make_detector, waves):
+    settings = {"early_stopping": True, "validation_fraction": 0.2}
+    X = waves.copy()
+    X[-80:] = np.nan
+    with pytest.raises(ValueError, match="held out for early stopping contain no"):
+        make_detector(**settings).fit(X)
+    # A series of two may lack them.
+    X = np.vstack([waves, X])
+    detector = make_detector(**settings).fit(X, groups=np.repeat([0, 1], 400))
+    assert min(detector.validation_loss_curve_) > 0
+
+
 def test_nothing_at_all_is_an_error(make_detector, waves):
     nothing = np.full((30, 3), np.nan)
-    with pytest.raises(ValueError, match="contains no reading"):
+    with pytest.raises(ValueError, match="contains no readings to learn from"):
         make_detector().fit(nothing)
     detector = make_detector().fit(waves)
     with pytest.raises(ValueError, match="contains no reading"):

@@ -1,10 +1,11 @@
 """Groups -> series."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from skmemto._series import hold_out_tails, split_series
+from skmemto._series import hold_out_tails, series_names, split_series
 
 
 def test_one_series_without_groups():
@@ -39,3 +40,21 @@ def test_hold_out_nothing():
 def test_hold_out_too_much():
     with pytest.raises(ValueError, match=r"=0\.5 of series of at most 1 rows"):
         hold_out_tails(np.array([[0, 1], [1, 2]]), 0.5)
+
+
+@pytest.mark.parametrize(
+    "groups", [[1.0, np.nan], ["a", None], pd.array(["a", pd.NA], dtype="string")]
+)
+def test_every_row_needs_a_name(groups):
+    with pytest.raises(ValueError, match="contains NaN or None"):
+        split_series(groups, 2)
+
+
+def test_a_date_is_the_same_name_in_any_unit():
+    names = [
+        series_names(
+            np.array(["2020-01-01"], f"datetime64[{unit}]"), np.array([[0, 1]])
+        )
+        for unit in ("s", "us", "ns")
+    ]
+    assert names[0] == names[1] == names[2]

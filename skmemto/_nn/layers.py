@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skmemto import _distributed
+
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
@@ -61,8 +63,11 @@ def reconstruction_error(reconstruction: Tensor, windows: Tensor) -> Tensor:
     # Taken as it was reconstructed, a missing reading has no error and no gradient.
     target = torch.where(missing, reconstruction.detach(), windows)
     error = functional.mse_loss(reconstruction, target)
-    n_observed = (~missing).sum().clamp(min=1).to(error.dtype)
-    return error * (missing.numel() / n_observed)
+    n_missing = missing.sum()
+    # Of the whole batch, in a distributed fit: parts may have more or fewer.
+    counts = torch.stack([torch.full_like(n_missing, missing.numel()), n_missing])
+    n_readings, n_missing = _distributed.sum_over_ranks(counts).to(error.dtype)
+    return error * (n_readings / (n_readings - n_missing).clamp(min=1))
 
 
 def fill_missing(x: Tensor, missing: Tensor) -> Tensor:

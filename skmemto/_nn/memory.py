@@ -53,8 +53,8 @@ class GatedMemory(nn.Module):
     def read(self, queries: Tensor, items: Tensor) -> Tensor:
         """Attend to the items (M, D) from the queries (..., D), eq. 4: (..., M).
 
-        What is retrieved, eq. 5, is the attention times the items; the decoder does
-        without it.
+        What is retrieved, eq. 5, is the attention times the items; the decoder
+        multiplies it out itself.
         """
         return (queries @ items.T / self.temperature).softmax(dim=-1)
 
