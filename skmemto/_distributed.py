@@ -74,11 +74,13 @@ def softmax_average(logits: Tensor, values: Tensor) -> Tensor:
     """
     if world_size() == 1:
         return logits.softmax(dim=1) @ values
-    logits = logits.float()  # sums over many ranks are too coarse in bfloat16
-    largest = logits.amax(dim=1, keepdim=True)  # (M, 1)
+    largest = logits.float().amax(dim=1, keepdim=True)  # (M, 1)
     distributed.all_reduce(largest, distributed.ReduceOp.MAX)
-    weights = torch.exp(logits - largest)  # (M, T)
-    sums = torch.cat([weights @ values, weights.sum(dim=1, keepdim=True)], dim=1)
+    weights = torch.exp(logits.float() - largest)  # (M, T)
+    with torch.autocast(values.device.type, enabled=False):
+        # Sums over many ranks are too coarse in bfloat16.
+        totals = weights @ values.float()  # (M, D)
+    sums = torch.cat([totals, weights.sum(dim=1, keepdim=True)], dim=1)
     distributed.all_reduce(sums)  # (M, D + 1)
     return sums[:, :-1] / sums[:, -1:]
 

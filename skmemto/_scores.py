@@ -93,12 +93,15 @@ class ScoresMixin:
         for start, stop in series:
             values[start:stop] = exponential_average(values[start:stop], span)
 
+    def _calibration(self) -> Calibration:
+        return Calibration(self.error_scale_, self.error_limit_)
+
     def _criterion(self) -> Criterion:
         return make_criterion(
             self.criterion,
             window_size=self.window_size_,
             temperature=self.temperature,
-            calibration=Calibration(self.error_scale_, self.error_limit_),
+            calibration=self._calibration(),
         )
 
     def score_samples(
@@ -157,9 +160,7 @@ class ScoresMixin:
         """
         check_is_fitted(self)
         X, series = self._validate(X, groups)
-        criterion = CalibratedCriterion(
-            Calibration(self.error_scale_, self.error_limit_)
-        )
+        criterion = CalibratedCriterion(self._calibration())
         result = Deviations(np.empty(X.shape), np.empty(len(X)))
         for rows, input_deviations, latent_deviations in self._iter_deviations(
             X, series

@@ -1,6 +1,8 @@
 """Data and detectors that the tests share."""
 
+import importlib
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from skmemto import AnomalyTransformerDetector, MEMTODetector
 
 # Small and quick: what is tested is behaviour, not accuracy.
 QUICK = {"window_size": 16, "d_model": 16, "n_layers": 1, "max_iter": 1}
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 DETECTORS = [MEMTODetector, AnomalyTransformerDetector]
 
 
@@ -32,3 +35,10 @@ def make_waves(n_samples=400, n_features=3, seed=0):
 def waves():
     """Three channels, 400 rows."""
     return make_waves()
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Import a benchmark script as it sees itself: its own folder on the path."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module

@@ -1,10 +1,7 @@
 """The benchmark scripts, on small made-up data."""
 
-import importlib
 import json
 from functools import partial
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,7 +10,6 @@ from sklearn.metrics import roc_auc_score
 
 from skmemto import MEMTODetector
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 BASELINES = (
     "Random",
     "PCA",
@@ -25,17 +21,6 @@ BASELINES = (
     "KMeans40",
 )
 ANOMALY = slice(60, 90)
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Import a script as it sees itself: with its own folder on the path."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-    def load_module(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    return load_module
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The ablation, on small made-up data."""
 
-import importlib
 import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,16 +13,8 @@ from sklearn.metrics import average_precision_score
 from skmemto import MEMTODetector, _memto
 from skmemto._nn.memory import GatedMemory
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 N, EVENT = 200, slice(100, 120)
 CLASSES = ["WithoutMemory", "RandomItems", "FrozenGate", "FixedItems"]
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Import a script as it sees itself: with its own folder on the path."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The benchmark scripts that run our detectors, on small made-up data."""
 
-import importlib
 import json
 import sys
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -12,15 +10,7 @@ from conftest import make_waves
 
 from skmemto import MEMTODetector
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 RESULT = "out"
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Import a script as it sees itself: with its own folder on the path."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def fill_missing(x: Tensor, missing: Tensor) -> Tensor:
     """Interpolate windows (B, L, F) linearly over time where readings are missing.
 
     Before the first reading of a window and after the last these go on; a feature
-    without any is zero, its mean over the training data.
+    without any is zero, its mean where the training data were standardized.
     """
     length = x.shape[1]
     steps = torch.arange(length, device=x.device)[:, None]  # (L, 1)
