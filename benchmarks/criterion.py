@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from _baselines import NearestRow, scaled
 from _data import Entity
 from _report import markdown_table, run_per_entity
 from scipy.ndimage import uniform_filter1d
@@ -34,6 +35,7 @@ class Parts(NamedTuple):
     test: np.ndarray  # (n_test, F)
     train_latent: np.ndarray
     latent: np.ndarray
+    nearest: np.ndarray  # distance to the nearest training row (n_test,)
     window: int
 
 
@@ -94,14 +96,25 @@ CHANGES: dict[str, Callable[[Parts], np.ndarray]] = {
     "logarithm before averaging": lambda p: tails(np.log1p(calibrated(p)), p),
     "plus LSD": lambda p: tails(calibrated(p) + latent(p), p),
     "LSD alone": lambda p: tails(latent(p), p),
+    "times LSD ** (1 / 8)": lambda p: tails(calibrated(p) * p.latent ** (1 / 8), p),
+    "times (distance to the nearest training row) ** (1 / 4)": lambda p: tails(
+        calibrated(p) * p.nearest ** (1 / 4), p
+    ),
 }
 
 
 def parts_of(entity: Entity, seed: int) -> Parts:
     detector = MEMTODetector(random_state=seed).fit(entity.train)
     train, test = detector.deviations(entity.train), detector.deviations(entity.test)
+    neighbor = scaled(NearestRow(random_state=seed), clip=30).fit(entity.train)
+    nearest = -neighbor.score_samples(entity.test)
     return Parts(
-        train.input, test.input, train.latent, test.latent, detector.window_size_
+        train.input,
+        test.input,
+        train.latent,
+        test.latent,
+        nearest,
+        detector.window_size_,
     )
 
 

@@ -57,8 +57,8 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     temperature : float, default=0.02
         Temperature of the softmax in criterion "softmax".
     criterion : {"calibrated", "softmax", "isd", "lsd"}, default="calibrated"
-        How deviations become a score. "calibrated": the ISD of each channel, at most
-        `error_limit_`, divided by `error_scale_`; the power mean of order 8 over
+        How deviations become a score. "calibrated": the ISD of each channel, in full
+        up to `error_limit_`, divided by `error_scale_`; the power mean of order 4 over
         the channels; smoothed over time. "softmax": the paper's, the softmax over
         each window of the LSD divided by `temperature`, times the ISD; it puts a
         peak into every window, which suits the evaluation by point adjustment and
@@ -69,14 +69,14 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         and for "softmax" the whole one. More than `window_size_` is taken as that,
         so that no row is left out.
     smoothing : int or "auto", default="auto"
-        Span, in rows, of the average over time, whose weights fall exponentially
-        to both sides: with the distance k as ``((span - 1) / (span + 1)) ** k``, as
-        in pandas. 1 means none. "auto" takes half the window for "calibrated" and 1
-        otherwise. Half of the weight lies on rows that come later, most of it
-        within a span.
+        Span, in rows, of the power mean of order 1.5 over time, whose weights fall
+        exponentially to both sides: with the distance k as
+        ``((span - 1) / (span + 1)) ** k``, as in pandas. 1 means none. "auto" takes
+        two thirds of the window for "calibrated" and 1 otherwise. Half of the weight
+        lies on rows that come later, most of it within a span.
     standardize : bool, default=True
         Whether to scale each channel to zero mean and unit variance first. The
-        network then sees values up to 10 standard deviations; the ISD is that of
+        network then sees values up to 30 standard deviations; the ISD is that of
         the value itself.
     max_iter : int, default=6
         Largest number of epochs. Long training teaches the network to copy its
@@ -121,9 +121,10 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         Mean plus standard deviation of the ISD of each channel on the training data
         (at least 1e-4 of the largest of them); NaN for a channel without readings.
     error_limit_ : ndarray of shape (n_features,)
-        What the ISD of each channel counts at most: twice its largest on the training
-        data, and for a channel that never erred as many times `error_scale_` as for
-        the channel with most.
+        Largest ISD of each channel on the training data, and for a channel that never
+        erred as many times `error_scale_` as for the channel with most. Up to here a
+        deviation d counts in full, beyond as ``error_limit_ * (1 + 0.1 * log(d /
+        error_limit_))``.
     offset_ : float
         Threshold: rows whose `score_samples` is below it are labelled as anomalies.
     window_size_ : int
@@ -155,7 +156,7 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     that went silent is news. A channel without any reading in training is left out.
 
     Departures from the paper: the training windows carry `noise`; unless
-    ``standardize=False`` the network sees at most 10 standard deviations, and a channel
+    ``standardize=False`` the network sees at most 30 standard deviations, and a channel
     that is constant in training is reconstructed as that constant; the default
     criterion is not the paper's; nothing is dropped out inside the attention; the
     defaults of width, window and length of training are smaller, that of the learning

@@ -23,13 +23,16 @@ from skmemto._scaling import add_rows, row_blocks
 # Channels that are constant in training are reconstructed exactly. They are measured
 # by this share of the scale of the worst channel.
 _LEAST_SHARE = 1e-4
-# An error counts up to this many times the largest of its channel in training: more
-# is no more news, and would drown all other rows and channels.
-_MOST_TIMES = 2.0
+# Beyond the largest error of its channel in training an error counts by this share of
+# its logarithm: ten times the largest counts 1.23 times as much. In full it would drown
+# all other rows and channels.
+_SHARE_BEYOND = 0.1
 # Order of the power mean over the channels: 1 would be the mean, in which one channel
 # drowns among many; infinity the maximum, which hangs on the worst channel alone.
-_SQUARINGS = 3
-_POWER = 2**_SQUARINGS
+_SQUARINGS = 2
+_ORDER = 2**_SQUARINGS
+# That over time: 1 would be the mean, in which one row drowns.
+_TIME_ORDER = 1.5
 
 
 class Deviations(NamedTuple):
@@ -86,7 +89,7 @@ class Calibration(NamedTuple):
     """What the input deviations of each channel are like on the training data."""
 
     scale: NDArray[np.float64]  # mean plus standard deviation
-    limit: NDArray[np.float64]  # what counts at most
+    limit: NDArray[np.float64]  # what counts in full at most
 
 
 def calibrate(parts: Iterable[NDArray]) -> Calibration:
@@ -112,7 +115,7 @@ def calibrate(parts: Iterable[NDArray]) -> Calibration:
     largest = np.maximum(largest, scale)
     # News of a channel that never erred counts as much as that of any channel can.
     largest[never_erred] = np.nanmax(largest / scale) * least
-    return Calibration(scale, _MOST_TIMES * largest)
+    return Calibration(scale, largest)
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,14 @@ class CalibratedCriterion:
     """Power mean over the channels of the error in units of each channel's own.
 
     A channel that is hard to reconstruct on normal data has to deviate more to
-    count as much as one that is easy, and none counts more than its limit.
+    count as much as one that is easy, and none counts much more than its limit.
     """
 
     calibration: Calibration
 
     def reduce(self, input_deviations: NDArray) -> NDArray:
         """Combine the channels, each divided by its scale."""
-        return _observed_mean(self._powers(input_deviations)) ** (1 / _POWER)
+        return _observed_mean(self._powers(input_deviations)) ** (1 / _ORDER)
 
     def contributions(self, input_deviations: NDArray) -> NDArray:
         """Share `reduce` out among the channels (n, F), so that they sum to it."""
@@ -142,7 +145,9 @@ class CalibratedCriterion:
 
     def _powers(self, input_deviations: NDArray) -> NDArray:
         scale, limit = self.calibration
+        excess = np.clip(input_deviations / limit, 1, np.finfo(float).max)
         powers = np.minimum(input_deviations, limit) / scale
+        powers *= 1 + _SHARE_BEYOND * np.log(excess)
         for _ in range(_SQUARINGS):
             np.square(powers, out=powers)
         return powers
@@ -190,6 +195,27 @@ def _window_weights(latent: NDArray, temperature: float) -> NDArray:
     """Softmax of each window (n, L); a step without any reading takes no weight."""
     logits = np.nan_to_num(latent / temperature, nan=np.finfo(latent.dtype).min)
     return softmax(logits, axis=1)
+
+
+def smooth(values: NDArray, span: int) -> None:
+    """Take the power mean of one series over time, in place.
+
+    The weights are those of `exponential_average`. Values (n,) become their means;
+    values (n, F) are the parts of those that they sum to, and become the parts of
+    the means.
+    """
+    if span == 1:
+        return
+    _times_power_of_total(values, _TIME_ORDER - 1)
+    values[:] = exponential_average(values, span)
+    _times_power_of_total(values, 1 / _TIME_ORDER - 1)
+
+
+def _times_power_of_total(values: NDArray, exponent: float) -> None:
+    for rows in row_blocks(values):
+        part = values[rows]
+        total = part if part.ndim == 1 else part.sum(axis=1, keepdims=True)
+        part *= np.where(total > 0, total, 1.0) ** exponent
 
 
 def exponential_average(scores: NDArray, span: int) -> NDArray:

@@ -22,7 +22,7 @@ _LARGEST_SCALED = 1e15
 _UNSEEN = {"mean_": 0.0, "var_": 0.0, "scale_": 1.0}
 # What a network sees of standardized values: one reading beyond would spoil the
 # reconstruction of all rows of its windows.
-LARGEST_SEEN = 10.0
+LARGEST_SEEN = 30.0
 
 
 def row_blocks(X: NDArray) -> Iterator[slice]:

@@ -15,8 +15,8 @@ from skmemto._criteria import (
     Criterion,
     Deviations,
     calibrate,
-    exponential_average,
     make_criterion,
+    smooth,
 )
 from skmemto._inference import RowOutputs, iter_row_outputs
 from skmemto._scaling import constant_channels, scale
@@ -88,10 +88,10 @@ class ScoresMixin:
         return np.negative(error, out=error), unknown
 
     def _smooth(self, values: NDArray, series: SeriesBounds) -> None:
-        """Average each series over time, in place."""
+        """Smooth each series over time, in place."""
         span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
         for start, stop in series:
-            values[start:stop] = exponential_average(values[start:stop], span)
+            smooth(values[start:stop], span)
 
     def _calibration(self) -> Calibration:
         return Calibration(self.error_scale_, self.error_limit_)

@@ -380,7 +380,7 @@ def calibrate(input_deviations):
     ]
     # A channel that never erred is limited as the one that erred most, in its units.
     limits = [
-        2 * max(s, least) * (max(ratios) if s < least else ratio)
+        max(s, least) * (max(ratios) if s < least else ratio)
         for s, ratio in zip(scales, ratios, strict=True)
     ]
     return np.array([max(s, least) for s in scales]), np.array(limits)
@@ -390,8 +390,11 @@ def calibrated_criterion(input_deviations, scale, limit):
     """Power mean of the deviations in units of each channel's own (ours)."""
     scores = []
     for row in input_deviations:
-        ratios = [min(v, m) / s for v, s, m in zip(row, scale, limit, strict=True)]
-        scores.append((sum(ratio**8 for ratio in ratios) / len(ratios)) ** (1 / 8))
+        ratios = [
+            (v if v <= m else m * (1 + 0.1 * math.log(v / m))) / s
+            for v, s, m in zip(row, scale, limit, strict=True)
+        ]
+        scores.append((sum(ratio**4 for ratio in ratios) / len(ratios)) ** (1 / 4))
     return np.array(scores)
 
 

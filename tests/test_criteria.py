@@ -15,6 +15,7 @@ from skmemto._criteria import (
     calibrate,
     exponential_average,
     make_criterion,
+    smooth,
     windowed_softmax,
 )
 
@@ -156,10 +157,10 @@ def test_calibrate_channels_that_are_reconstructed_exactly():
     deviations = np.column_stack([np.zeros(5), np.full(5, 3.0)])
     scale, limit = calibrate([deviations])
     np.testing.assert_allclose(scale, [3e-4, 3], rtol=1e-12)
-    np.testing.assert_allclose(limit, [6e-4, 6], rtol=1e-12)
+    np.testing.assert_allclose(limit, [3e-4, 3], rtol=1e-12)
     eps = np.finfo(float).eps
     np.testing.assert_array_equal(
-        calibrate([np.zeros((5, 2))]), np.ones((2, 2)) * [[eps], [2 * eps]]
+        calibrate([np.zeros((5, 2))]), np.full((2, 2), eps)
     )
 
 
@@ -167,14 +168,18 @@ def test_channel_that_never_erred_is_limited_as_the_one_that_erred_most():
     deviations = np.column_stack([np.zeros(4), np.full(4, 3.0), [0.0, 0, 0, 8]])
     scale, limit = calibrate([deviations])
     assert limit[0] / scale[0] == pytest.approx(limit[2] / scale[2])
-    assert limit[0] / scale[0] > limit[1] / scale[1] == 2
+    assert limit[0] / scale[0] > limit[1] / scale[1] == 1
 
 
-def test_no_channel_counts_more_than_twice_its_largest_error():
+def test_beyond_the_largest_error_of_a_channel_the_logarithm_counts():
     training = np.column_stack([np.tile([0.0, 1.0], 50), np.tile([0.0, 10.0], 50)])
     criterion = CalibratedCriterion(calibrate([training]))
-    at_limit, beyond = criterion.reduce(np.array([[2.0, 0.0], [1e30, 0.0]]))
-    assert at_limit == beyond
+    errors = [[0.5, 0], [1, 0], [10, 0], [100, 0], [1e300, 0], [np.inf, 0]]
+    half, at_limit, ten, hundred, most, infinite = criterion.reduce(np.array(errors))
+    assert at_limit == 2 * half
+    assert ten == pytest.approx(at_limit * (1 + 0.1 * np.log(10)))
+    assert hundred - ten == pytest.approx(ten - at_limit)
+    assert most < infinite < 100 * at_limit
 
 
 @pytest.mark.parametrize("n_features", [1, 2])
@@ -182,7 +187,9 @@ def test_no_channel_counts_more_than_twice_its_largest_error():
 def test_constant_channels_give_finite_scores(n_features, deviation):
     criterion = CalibratedCriterion(calibrate([np.zeros((9, n_features))]))
     scores = criterion.reduce(np.full((3, n_features), deviation))
-    np.testing.assert_allclose(scores, 2 if deviation else 0)
+    eps = np.finfo(float).eps
+    expected = 1 + 0.1 * np.log(deviation / eps) if deviation else 0
+    np.testing.assert_allclose(scores, expected)
 
 
 def test_constant_channel_still_counts():
@@ -239,6 +246,38 @@ def test_exponential_average_by_hand():
         (1 / 8 + 2 / 4 + 6 / 2 + 4) / (15 / 8),
     ]
     np.testing.assert_allclose(exponential_average(scores, 3), expected)
+
+
+@quick
+@given(scores=series(), span=st.integers(1, 60))
+def test_smoothed_scores_are_a_power_mean_over_time(scores, span):
+    expected = scores
+    if span > 1:
+        expected = naive.exponential_average(scores**1.5, span) ** (2 / 3)
+    smooth(scores, span)
+    np.testing.assert_allclose(scores, expected, rtol=1e-10, atol=1e-10)
+
+
+@quick
+@given(seed=st.integers(0, 1000), span=st.integers(1, 20))
+def test_smoothed_parts_sum_to_the_smoothed_score(seed, span):
+    rng = np.random.default_rng(seed)
+    parts = rng.exponential(size=(30, 4)) * (rng.random((30, 4)) < 0.5)
+    parts[rng.random(30) < 0.3] = 0.0
+    parts[rng.random(30) < 0.3] = np.nan
+    scores = parts.sum(axis=1)
+    smooth(parts, span)
+    smooth(scores, span)
+    np.testing.assert_allclose(parts.sum(axis=1), scores, rtol=1e-12)
+
+
+def test_one_loud_row_outlasts_the_average():
+    scores = np.ones(101)
+    scores[50] = 100.0
+    average = exponential_average(scores, 33)
+    smooth(scores, 33)
+    assert scores[50] > 2 * average[50]
+    assert scores.argmax() == 50
 
 
 @pytest.mark.parametrize("length", [1, 4])

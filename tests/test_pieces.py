@@ -29,12 +29,12 @@ def test_default_criterion(window_size):
     detector = fitted(window_size=window_size)
     half = max(1, window_size // 2)
     whole = detector.score_samples(X)
-    in_pieces = score_in_pieces(detector, 13 * half, 40 * half)
+    in_pieces = score_in_pieces(detector, 18 * half, 40 * half)
     assert_close(in_pieces, whole)
     # It takes the overlap.
     if window_size > 1:
         assert_far(score_in_pieces(detector, 0, 40 * half), whole)
-        assert_far(score_in_pieces(detector, 3 * half, 40 * half), whole)
+        assert_far(score_in_pieces(detector, 4 * half, 40 * half), whole)
 
 
 @pytest.mark.parametrize("stride, span", [(5, 7), (16, 1), (1, 3)])
@@ -56,7 +56,7 @@ def test_dask_array():
     da = pytest.importorskip("dask.array")
     detector = fitted()
     half = detector.window_size_ // 2
-    overlap, piece = 13 * half, 40 * half
+    overlap, piece = 18 * half, 40 * half
     n_pieces = len(X) // piece
     lengths = (piece,) * (n_pieces - 1) + (len(X) - piece * (n_pieces - 1),)
     scores = da.from_array(X, chunks=(lengths, -1)).map_overlap(
