@@ -16,7 +16,6 @@ import numpy as np
 from _baselines import NearestRow, scaled
 from _data import Entity
 from _report import markdown_table, run_per_entity
-from scipy.ndimage import uniform_filter1d
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from skmemto import MEMTODetector
@@ -24,8 +23,10 @@ from skmemto._criteria import exponential_average
 
 SETS = ("asd", "skab", "msl", "smd")
 LEAST = 1e-4  # of the largest scale
-TIMES = 2.0
-ORDER = 8
+BEYOND = 0.1  # what the logarithm of an error beyond the largest in training counts
+ORDER = 4
+TIME_ORDER = 1.5
+SHARE = 2 / 3  # span of the average, of the window
 
 
 class Parts(NamedTuple):
@@ -40,9 +41,9 @@ class Parts(NamedTuple):
 
 
 def ratios(
-    parts: Parts, *, scale: str = "mean + sd", times: float = np.inf
+    parts: Parts, *, scale: str = "mean + sd", beyond: float = BEYOND, times: float = 1
 ) -> np.ndarray:
-    """Errors in units of the channel's own, up to `times` its largest in training."""
+    """Errors in units of the channel's own, in full up to its largest in training."""
     units = parts.train.mean(axis=0)
     if scale == "mean + sd":
         units = units + parts.train.std(axis=0)
@@ -50,23 +51,25 @@ def ratios(
     units = np.maximum(units, LEAST * units.max())
     largest = np.maximum(parts.train.max(axis=0), units) / units
     largest[never_erred] = largest.max()
-    return np.minimum(parts.test / units, times * largest)
+    largest *= times
+    values = parts.test / units
+    excess = np.log(np.maximum(values / largest, 1))
+    return np.minimum(values, largest) * (1 + beyond * excess)
 
 
-def power_mean(values: np.ndarray, order: float) -> np.ndarray:
+def unlimited(parts: Parts) -> np.ndarray:
+    return ratios(parts, times=np.inf)
+
+
+def power_mean(values: np.ndarray, order: float = ORDER) -> np.ndarray:
     return (values**order).mean(axis=1) ** (1 / order)
 
 
-def box(scores: np.ndarray, parts: Parts) -> np.ndarray:
-    return uniform_filter1d(scores, parts.window // 4 + 1, mode="nearest")
-
-
-def tails(scores: np.ndarray, parts: Parts, share: float = 0.5) -> np.ndarray:
-    return exponential_average(scores, max(1, int(share * parts.window)))
-
-
-def calibrated(parts: Parts, order: float = ORDER, times: float = TIMES) -> np.ndarray:
-    return power_mean(ratios(parts, times=times), order)
+def tails(
+    scores: np.ndarray, parts: Parts, order: float = TIME_ORDER, share: float = SHARE
+) -> np.ndarray:
+    span = max(1, int(share * parts.window))
+    return exponential_average(scores**order, span) ** (1 / order)
 
 
 def latent(parts: Parts) -> np.ndarray:
@@ -76,29 +79,43 @@ def latent(parts: Parts) -> np.ndarray:
 
 STEPS: dict[str, Callable[[Parts], np.ndarray]] = {
     "mean ISD": lambda p: p.test.mean(axis=1),
-    "+ average over a quarter of the window": lambda p: box(p.test.mean(axis=1), p),
-    "+ channels by their training mean": lambda p: box(
-        ratios(p, scale="mean").mean(axis=1), p
+    "+ channels by their training mean": lambda p: ratios(
+        p, scale="mean", times=np.inf
+    ).mean(axis=1),
+    "+ by mean and standard deviation": lambda p: unlimited(p).mean(axis=1),
+    "+ exponential average": lambda p: tails(unlimited(p).mean(axis=1), p, 1),
+    "+ logarithm beyond the largest error": lambda p: tails(
+        ratios(p).mean(axis=1), p, 1
     ),
-    "+ by mean and standard deviation": lambda p: box(ratios(p).mean(axis=1), p),
-    "+ power mean of order 8": lambda p: box(calibrated(p, times=np.inf), p),
-    "+ exponential average": lambda p: tails(calibrated(p, times=np.inf), p),
-    "+ limit = calibrated": lambda p: tails(calibrated(p), p),
+    "+ power mean over channels": lambda p: tails(power_mean(ratios(p)), p, 1),
+    "+ power mean over time = calibrated": lambda p: tails(power_mean(ratios(p)), p),
 }
 CHANGES: dict[str, Callable[[Parts], np.ndarray]] = {
-    "order 1 (mean)": lambda p: tails(calibrated(p, order=1), p),
-    "order 4": lambda p: tails(calibrated(p, order=4), p),
-    "maximum": lambda p: tails(ratios(p, times=TIMES).max(axis=1), p),
-    "limit at 1 time the largest error": lambda p: tails(calibrated(p, times=1), p),
-    "limit at 5 times": lambda p: tails(calibrated(p, times=5), p),
-    "half the span": lambda p: tails(calibrated(p), p, 0.25),
-    "twice the span": lambda p: tails(calibrated(p), p, 1.0),
-    "logarithm before averaging": lambda p: tails(np.log1p(calibrated(p)), p),
-    "plus LSD": lambda p: tails(calibrated(p) + latent(p), p),
+    "over channels: order 1 (mean)": lambda p: tails(power_mean(ratios(p), 1), p),
+    "over channels: order 2": lambda p: tails(power_mean(ratios(p), 2), p),
+    "over channels: order 8": lambda p: tails(power_mean(ratios(p), 8), p),
+    "over channels: maximum": lambda p: tails(ratios(p).max(axis=1), p),
+    "over time: order 1.25": lambda p: tails(power_mean(ratios(p)), p, 1.25),
+    "over time: order 2": lambda p: tails(power_mean(ratios(p)), p, 2),
+    "no limit": lambda p: tails(power_mean(unlimited(p)), p),
+    "nothing beyond the largest error": lambda p: tails(
+        power_mean(ratios(p, beyond=0)), p
+    ),
+    "nothing beyond twice the largest error": lambda p: tails(
+        power_mean(ratios(p, beyond=0, times=2)), p
+    ),
+    "twice the share of the logarithm": lambda p: tails(
+        power_mean(ratios(p, beyond=2 * BEYOND)), p
+    ),
+    "half the span": lambda p: tails(power_mean(ratios(p)), p, share=SHARE / 2),
+    "twice the span": lambda p: tails(power_mean(ratios(p)), p, share=2 * SHARE),
+    "plus LSD": lambda p: tails(power_mean(ratios(p)) + latent(p), p),
     "LSD alone": lambda p: tails(latent(p), p),
-    "times LSD ** (1 / 8)": lambda p: tails(calibrated(p) * p.latent ** (1 / 8), p),
+    "times LSD ** (1 / 8)": lambda p: tails(
+        power_mean(ratios(p)) * p.latent ** (1 / 8), p
+    ),
     "times (distance to the nearest training row) ** (1 / 4)": lambda p: tails(
-        calibrated(p) * p.nearest ** (1 / 4), p
+        power_mean(ratios(p)) * p.nearest ** (1 / 4), p
     ),
 }
 

@@ -159,9 +159,7 @@ def test_calibrate_channels_that_are_reconstructed_exactly():
     np.testing.assert_allclose(scale, [3e-4, 3], rtol=1e-12)
     np.testing.assert_allclose(limit, [3e-4, 3], rtol=1e-12)
     eps = np.finfo(float).eps
-    np.testing.assert_array_equal(
-        calibrate([np.zeros((5, 2))]), np.full((2, 2), eps)
-    )
+    np.testing.assert_array_equal(calibrate([np.zeros((5, 2))]), np.full((2, 2), eps))
 
 
 def test_channel_that_never_erred_is_limited_as_the_one_that_erred_most():
