@@ -12,7 +12,7 @@ _WINDOW = 50
 _ROWS_PER_WINDOW_STEP = 20
 _WINDOWS_PER_EPOCH = 1024
 _WINDOWS_PER_SCORED_ROW = 2
-_SMOOTHED_SHARE = (2, 3)  # of the window
+_SMOOTHED_SHARE = 2 / 3  # of the window
 _STEPS_PER_EPOCH = 32
 _SMALLEST_BATCH, _LARGEST_BATCH = 4, 32
 
@@ -74,5 +74,4 @@ def smoothing(requested: int | str, criterion: str, window_size: int) -> int:
         return requested
     if criterion != "calibrated":
         return 1
-    numerator, denominator = _SMOOTHED_SHARE
-    return max(1, numerator * window_size // denominator)
+    return max(1, int(_SMOOTHED_SHARE * window_size))
