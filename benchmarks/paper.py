@@ -52,7 +52,7 @@ PAPER_SIZE = {
 SIZES: dict[str, dict[str, dict[str, Any]]] = {
     "memto": {
         # Chosen on msl among rates of 1e-4 to 1e-3 and 3 to 15 epochs.
-        "default": {"batch_size": 32, "max_iter": 8, "learning_rate": 5e-4},
+        "default": {"batch_size": 32, "max_iter": 10, "learning_rate": 3e-4},
         "paper": PAPER_SIZE | {"batch_size": 256, "max_iter": 100},
     },
     "anomaly-transformer": {
