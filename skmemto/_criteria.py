@@ -145,9 +145,9 @@ class CalibratedCriterion:
 
     def _powers(self, input_deviations: NDArray) -> NDArray:
         scale, limit = self.calibration
-        excess = np.clip(input_deviations / limit, 1, np.finfo(float).max)
+        excess = np.log(np.maximum(input_deviations / limit, 1))
         powers = np.minimum(input_deviations, limit) / scale
-        powers *= 1 + _SHARE_BEYOND * np.log(excess)
+        powers *= 1 + _SHARE_BEYOND * excess
         for _ in range(_SQUARINGS):
             np.square(powers, out=powers)
         return powers
