@@ -51,7 +51,6 @@ PAPER_SIZE = {
 }
 SIZES: dict[str, dict[str, dict[str, Any]]] = {
     "memto": {
-        # Chosen on msl among rates of 1e-4 to 1e-3 and 3 to 15 epochs.
         # Chosen on msl among rates of 1e-4 to 1e-3 and 3 to 15 epochs, by PA F1.
         "default": {"batch_size": 32, "max_iter": 10, "learning_rate": 3e-4},
         "paper": PAPER_SIZE | {"batch_size": 256, "max_iter": 100},

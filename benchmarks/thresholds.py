@@ -36,17 +36,29 @@ def evaluate(entity: Entity, seed: int, path: Path) -> Iterator[dict[str, Any]]:
     """Yield the figures of each way to set the threshold."""
     learned = entity.train[: int(LEARNED * len(entity.train))]
     detector = MEMTODetector(random_state=seed).fit(learned)
+    stopped_early = MEMTODetector(random_state=seed, early_stopping=True).fit(learned)
     in_sample = detector.score_samples(learned)
-    held_out = MEMTODetector(random_state=seed, early_stopping=True).fit(learned)
-    for name, fitted, threshold in (
-        ("auto", detector, detector.offset_),
-        ("auto, early_stopping=True", held_out, held_out.offset_),
-        ("99 % quantile", detector, np.quantile(in_sample, 0.01)),
-        ("99.5 % quantile", detector, np.quantile(in_sample, 0.005)),
-        ("99.9 % quantile", detector, np.quantile(in_sample, 0.001)),
-    ):
-        held_back = fitted.score_samples(entity.train)[len(learned) :]
-        flagged = (fitted.score_samples(entity.test) < threshold).astype(int)
+    thresholds = {
+        "auto": detector.offset_,
+        "99 % quantile": np.quantile(in_sample, 0.01),
+        "99.5 % quantile": np.quantile(in_sample, 0.005),
+        "99.9 % quantile": np.quantile(in_sample, 0.001),
+    }
+    yield from _figures(detector, entity, len(learned), thresholds)
+    threshold = {"auto, early_stopping=True": stopped_early.offset_}
+    yield from _figures(stopped_early, entity, len(learned), threshold)
+
+
+def _figures(
+    detector: MEMTODetector,
+    entity: Entity,
+    n_learned: int,
+    thresholds: dict[str, float],
+) -> Iterator[dict[str, Any]]:
+    held_back = detector.score_samples(entity.train)[n_learned:]
+    scores = detector.score_samples(entity.test)
+    for name, threshold in thresholds.items():
+        flagged = (scores < threshold).astype(int)
         yield {
             "threshold": name,
             "false_alarms": float((held_back < threshold).mean()),

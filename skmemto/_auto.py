@@ -69,7 +69,7 @@ def score_stride(requested: int | str, criterion: str, window_size: int) -> int:
 
 
 def smoothing(requested: int | str, criterion: str, window_size: int) -> int:
-    """Return the span of the average over time; the paper's scores have none."""
+    """Return the span of the smoothing; the paper's scores have none."""
     if requested != "auto":
         return requested
     if criterion != "calibrated":

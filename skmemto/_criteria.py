@@ -10,7 +10,7 @@ NaN is the deviation of a missing reading, and the number of a row without any.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ _SHARE_BEYOND = 0.1
 # drowns among many; infinity the maximum, which hangs on the worst channel alone.
 _SQUARINGS = 2
 _ORDER = 2**_SQUARINGS
-# That over time: 1 would be the mean, in which one row drowns.
+# Order of the power mean over time: 1 would be the mean, in which one row drowns.
 _TIME_ORDER = 1.5
 
 
@@ -45,6 +45,8 @@ class Deviations(NamedTuple):
 class Criterion(Protocol):
     """How deviations become a score."""
 
+    time_order: float  # of the power mean by which the scores are smoothed
+
     def reduce(self, input_deviations: NDArray) -> NDArray:
         """Turn input deviations (n, F) into one number for each row (n,)."""
 
@@ -54,6 +56,8 @@ class Criterion(Protocol):
 
 class InputDeviation:
     """Mean input deviation over the channels: the paper's ISD (eq. 10)."""
+
+    time_order = 1.0
 
     def reduce(self, input_deviations: NDArray) -> NDArray:
         """Average over the channels that are observed."""
@@ -127,6 +131,7 @@ class CalibratedCriterion:
     """
 
     calibration: Calibration
+    time_order: ClassVar[float] = _TIME_ORDER
 
     def reduce(self, input_deviations: NDArray) -> NDArray:
         """Combine the channels, each divided by its scale."""
@@ -197,21 +202,23 @@ def _window_weights(latent: NDArray, temperature: float) -> NDArray:
     return softmax(logits, axis=1)
 
 
-def smooth(values: NDArray, span: int) -> None:
+def smooth(values: NDArray, span: int, order: float) -> None:
     """Take the power mean of one series over time, in place.
 
-    The weights are those of `exponential_average`. Values (n,) become their means;
-    values (n, F) are the parts of those that they sum to, and become the parts of
-    the means.
+    The weights are those of `exponential_average`, which order 1 is; for any other
+    order no value may be negative. Values (n,) become their means; values (n, F) are
+    the parts of those that they sum to, and become the parts of the means.
     """
-    if span == 1:
+    if span == 1 or len(values) == 0:
         return
-    _times_power_of_total(values, _TIME_ORDER - 1)
+    _times_power_of_total(values, order - 1)
     values[:] = exponential_average(values, span)
-    _times_power_of_total(values, 1 / _TIME_ORDER - 1)
+    _times_power_of_total(values, 1 / order - 1)
 
 
 def _times_power_of_total(values: NDArray, exponent: float) -> None:
+    if exponent == 0:
+        return
     for rows in row_blocks(values):
         part = values[rows]
         total = part if part.ndim == 1 else part.sum(axis=1, keepdims=True)

@@ -79,11 +79,11 @@ class MEMTODetector(BaseWindowDetector):
         and for "softmax" the whole one. More than `window_size_` is taken as that,
         so that no row is left out.
     smoothing : int or "auto", default="auto"
-        Span, in rows, of the power mean of order 1.5 over time, whose weights fall
-        exponentially to both sides: with the distance k as
-        ``((span - 1) / (span + 1)) ** k``, as in pandas. 1 means none. "auto" takes
-        two thirds of the window for "calibrated" and 1 otherwise. Half of the weight
-        lies on rows that come later, most of it within a span.
+        Span, in rows, of the average over time (for "calibrated" the power mean of
+        order 1.5), whose weights fall exponentially to both sides: with the distance
+        k as ``((span - 1) / (span + 1)) ** k``, as in pandas. 1 means none. "auto"
+        takes two thirds of the window for "calibrated" and 1 otherwise. Half of the
+        weight lies on rows that come later, most of it within a span.
     standardize : bool, default=True
         Whether to scale each channel to zero mean and unit variance first. The
         network then sees values up to 30 standard deviations; the ISD is that of
@@ -134,10 +134,10 @@ class MEMTODetector(BaseWindowDetector):
         Mean plus standard deviation of the ISD of each channel on the training data
         (at least 1e-4 of the largest of them); NaN for a channel without readings.
     error_limit_ : ndarray of shape (n_features,)
-        Largest ISD of each channel on the training data, and for a channel that never
-        erred as many times `error_scale_` as for the channel with most. Up to here a
-        deviation d counts in full, beyond as ``error_limit_ * (1 + 0.1 * log(d /
-        error_limit_))``.
+        Largest ISD of each channel on the training data, at least `error_scale_`, and
+        for a channel that never erred as many times that as for the channel with
+        most; NaN for a channel without readings. Up to here a deviation d counts in
+        full, beyond as ``error_limit_ * (1 + 0.1 * log(d / error_limit_))``.
     offset_ : float
         Threshold: rows whose `score_samples` is below it are labelled as anomalies.
     window_size_ : int

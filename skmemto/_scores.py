@@ -84,14 +84,16 @@ class ScoresMixin:
             error[start:stop] = criterion.score(error[start:stop], latent[start:stop])
         del latent  # of a long history each array counts
         unknown = np.isnan(error)
-        self._smooth(error, series)
+        self._smooth(error, series, criterion)
         return np.negative(error, out=error), unknown
 
-    def _smooth(self, values: NDArray, series: SeriesBounds) -> None:
+    def _smooth(
+        self, values: NDArray, series: SeriesBounds, criterion: Criterion
+    ) -> None:
         """Smooth each series over time, in place."""
         span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
         for start, stop in series:
-            smooth(values[start:stop], span)
+            smooth(values[start:stop], span, criterion.time_order)
 
     def _calibration(self) -> Calibration:
         return Calibration(self.error_scale_, self.error_limit_)
@@ -170,7 +172,7 @@ class ScoresMixin:
             result.input[rows] = input_deviations
             result.latent[rows] = latent_deviations
         if calibrated:
-            self._smooth(result.input, series)
+            self._smooth(result.input, series, criterion)
         return result
 
     def reconstruct(

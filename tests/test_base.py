@@ -15,6 +15,8 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from skmemto._criteria import exponential_average
+
 METHODS = [
     "predict", "decision_function", "score_samples", "score", "deviations",
     "reconstruct",
@@ -64,6 +66,22 @@ def test_calibrated_deviations_sum_to_the_score(make_detector, waves, smoothing)
     scores = detector.score_samples(new, groups=groups)
     assert_allclose(parts.sum(axis=1), -scores, rtol=1e-10)
     assert parts[100:120].mean(axis=0).argmax() == 1  # the channel to blame
+
+
+@pytest.mark.parametrize("criterion", ["isd", "lsd", "softmax"])
+def test_smoothing_of_other_criteria_is_the_average(make_detector, waves, criterion):
+    parameters = {"criterion": criterion, "score_stride": 16}
+    plain = make_detector(**parameters).fit(waves).score_samples(waves)
+    smoothed = make_detector(**parameters, smoothing=9).fit(waves).score_samples(waves)
+    assert_allclose(smoothed, exponential_average(plain, 9), rtol=1e-10)
+
+
+def test_one_loud_row_is_flagged(make_detector):
+    X = make_waves(n_samples=1000)
+    detector = make_detector(max_iter=3).fit(X)
+    loud = make_waves(n_samples=1000, seed=1)
+    loud[500, 1] += 50 * X[:, 1].std()
+    assert detector.predict(loud)[500] == -1
 
 
 def test_reconstruction_is_in_the_units_of_the_data(make_detector):

@@ -116,6 +116,7 @@ def test_criterion(run, load):
     train = make_waves(300)
     detector = MEMTODetector(random_state=0).fit(train)
     X = make_waves(300, seed=1)
+    X[100:110, 0] += 50 * X[:, 0].std()
     entity = load("_data").Entity("a", train, X, np.zeros(300))
     *_, calibrated = script.STEPS.values()
     by_hand = calibrated(script.parts_of(entity, 0))

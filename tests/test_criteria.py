@@ -247,12 +247,10 @@ def test_exponential_average_by_hand():
 
 
 @quick
-@given(scores=series(), span=st.integers(1, 60))
-def test_smoothed_scores_are_a_power_mean_over_time(scores, span):
-    expected = scores
-    if span > 1:
-        expected = naive.exponential_average(scores**1.5, span) ** (2 / 3)
-    smooth(scores, span)
+@given(scores=series(), span=st.integers(1, 60), order=st.sampled_from([1.0, 1.5, 3.0]))
+def test_smoothed_scores_are_a_power_mean_over_time(scores, span, order):
+    expected = naive.exponential_average(scores**order, span) ** (1 / order)
+    smooth(scores, span, order)
     np.testing.assert_allclose(scores, expected, rtol=1e-10, atol=1e-10)
 
 
@@ -264,8 +262,8 @@ def test_smoothed_parts_sum_to_the_smoothed_score(seed, span):
     parts[rng.random(30) < 0.3] = 0.0
     parts[rng.random(30) < 0.3] = np.nan
     scores = parts.sum(axis=1)
-    smooth(parts, span)
-    smooth(scores, span)
+    smooth(parts, span, 1.5)
+    smooth(scores, span, 1.5)
     np.testing.assert_allclose(parts.sum(axis=1), scores, rtol=1e-12)
 
 
@@ -273,9 +271,15 @@ def test_one_loud_row_outlasts_the_average():
     scores = np.ones(101)
     scores[50] = 100.0
     average = exponential_average(scores, 33)
-    smooth(scores, 33)
+    smooth(scores, 33, 1.5)
     assert scores[50] > 2 * average[50]
     assert scores.argmax() == 50
+
+
+def test_smoothing_nothing():
+    scores = np.empty(0)
+    smooth(scores, 5, 1.5)
+    assert scores.shape == (0,)
 
 
 @pytest.mark.parametrize("length", [1, 4])
@@ -287,9 +291,18 @@ def test_blocks_change_nothing(monkeypatch):
     rng = np.random.default_rng(0)
     scores = rng.exponential(size=(500, 2))
     scores[rng.random(scores.shape) < 0.1] = np.nan
-    averages = [exponential_average(s, 5) for s in (scores, scores[:, 0])]
+    inputs = (scores, scores[:, 0])
+
+    def smoothed(values):
+        values = values.copy()
+        smooth(values, 5, 1.5)
+        return values
+
+    averages = [exponential_average(s, 5) for s in inputs]
+    means = [smoothed(s) for s in inputs]
     weights = windowed_softmax(scores[:, 0], 9, 0.1)
     monkeypatch.setattr(_scaling, "_VALUES_PER_BLOCK", 64)
-    for s, average in zip((scores, scores[:, 0]), averages, strict=True):
+    for s, average, mean in zip(inputs, averages, means, strict=True):
         np.testing.assert_array_equal(exponential_average(s, 5), average)
+        np.testing.assert_array_equal(smoothed(s), mean)
     np.testing.assert_array_equal(windowed_softmax(scores[:, 0], 9, 0.1), weights)
