@@ -217,8 +217,6 @@ def smooth(values: NDArray, span: int, order: float) -> None:
 
 
 def _times_power_of_total(values: NDArray, exponent: float) -> None:
-    if exponent == 0:
-        return
     for rows in row_blocks(values):
         part = values[rows]
         total = part if part.ndim == 1 else part.sum(axis=1, keepdims=True)
