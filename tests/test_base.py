@@ -82,6 +82,10 @@ def test_one_loud_row_is_flagged(make_detector):
     loud = make_waves(n_samples=1000, seed=1)
     loud[500, 1] += 50 * X[:, 1].std()
     assert detector.predict(loud)[500] == -1
+    louder = loud.copy()
+    louder[500, 1] += 1000 * X[:, 1].std()
+    decisions = [detector.decision_function(x)[500] for x in (loud, louder)]
+    assert decisions[1] < decisions[0] < 0
 
 
 def test_reconstruction_is_in_the_units_of_the_data(make_detector):
@@ -411,6 +415,17 @@ def test_one_extreme_reading_does_not_spoil_its_neighbours(make_detector, waves)
     # that hold the reading keep scores of the usual size.
     others = np.delete(spoilt, np.arange(198, 203))
     assert others.min() > 3 * expected.min()
+
+
+def test_beyond_what_a_network_sees_nothing_changes(make_detector, waves):
+    detector = make_detector().fit(waves)
+    X = [waves.copy() for _ in range(3)]
+    for x, amount in zip(X, (1e3, 1e6, 1e9), strict=True):
+        x[200, 1] += amount * waves[:, 1].std()
+    first, *others = (detector.reconstruct(x) for x in X)
+    for other in others:
+        assert_array_equal(other, first)
+    assert not np.array_equal(first, detector.reconstruct(waves))
 
 
 def test_values_too_large_to_standardize(make_detector, waves):
