@@ -26,7 +26,8 @@ LEAST = 1e-4  # of the largest scale
 BEYOND = 0.1  # what the logarithm of an error beyond the largest in training counts
 ORDER = 4
 TIME_ORDER = 1.5
-SHARE = 2 / 3  # span of the average, of the window
+SHARE = 2 / 5  # span of the average, of the window
+LONGER = 5  # times as long is the other span
 
 
 class Parts(NamedTuple):
@@ -66,10 +67,19 @@ def power_mean(values: np.ndarray, order: float = ORDER) -> np.ndarray:
 
 
 def tails(
-    scores: np.ndarray, parts: Parts, order: float = TIME_ORDER, share: float = SHARE
+    scores: np.ndarray,
+    parts: Parts,
+    order: float = TIME_ORDER,
+    share: float = SHARE,
+    longer: int = LONGER,
 ) -> np.ndarray:
     span = max(1, int(share * parts.window))
-    return exponential_average(scores**order, span) ** (1 / order)
+    spans = [span, longer * span] if longer else [span]
+    return exponential_average(scores**order, *spans) ** (1 / order)
+
+
+def one_span(scores: np.ndarray, parts: Parts, order: float = TIME_ORDER) -> np.ndarray:
+    return tails(scores, parts, order, share=2 / 3, longer=0)
 
 
 def latent(parts: Parts) -> np.ndarray:
@@ -83,12 +93,13 @@ STEPS: dict[str, Callable[[Parts], np.ndarray]] = {
         p, scale="mean", times=np.inf
     ).mean(axis=1),
     "+ by mean and standard deviation": lambda p: unlimited(p).mean(axis=1),
-    "+ exponential average": lambda p: tails(unlimited(p).mean(axis=1), p, 1),
-    "+ logarithm beyond the largest error": lambda p: tails(
+    "+ exponential average": lambda p: one_span(unlimited(p).mean(axis=1), p, 1),
+    "+ logarithm beyond the largest error": lambda p: one_span(
         ratios(p).mean(axis=1), p, 1
     ),
-    "+ power mean over channels": lambda p: tails(power_mean(ratios(p)), p, 1),
-    "+ power mean over time = calibrated": lambda p: tails(power_mean(ratios(p)), p),
+    "+ power mean over channels": lambda p: one_span(power_mean(ratios(p)), p, 1),
+    "+ power mean over time": lambda p: one_span(power_mean(ratios(p)), p),
+    "+ a second, longer span = calibrated": lambda p: tails(power_mean(ratios(p)), p),
 }
 CHANGES: dict[str, Callable[[Parts], np.ndarray]] = {
     "over channels: order 1 (mean)": lambda p: tails(power_mean(ratios(p), 1), p),
@@ -107,8 +118,10 @@ CHANGES: dict[str, Callable[[Parts], np.ndarray]] = {
     "twice the share of the logarithm": lambda p: tails(
         power_mean(ratios(p, beyond=2 * BEYOND)), p
     ),
-    "half the span": lambda p: tails(power_mean(ratios(p)), p, share=SHARE / 2),
-    "twice the span": lambda p: tails(power_mean(ratios(p)), p, share=2 * SHARE),
+    "half of both spans": lambda p: tails(power_mean(ratios(p)), p, share=SHARE / 2),
+    "twice both spans": lambda p: tails(power_mean(ratios(p)), p, share=2 * SHARE),
+    "the longer one 3 times": lambda p: tails(power_mean(ratios(p)), p, longer=3),
+    "the longer one 10 times": lambda p: tails(power_mean(ratios(p)), p, longer=10),
     "plus LSD": lambda p: tails(power_mean(ratios(p)) + latent(p), p),
     "LSD alone": lambda p: tails(latent(p), p),
     "times LSD ** (1 / 8)": lambda p: tails(

@@ -12,7 +12,7 @@ _WINDOW = 50
 _ROWS_PER_WINDOW_STEP = 20
 _WINDOWS_PER_EPOCH = 1024
 _WINDOWS_PER_SCORED_ROW = 2
-_SMOOTHED_SHARE = 2 / 3  # of the window
+_SMOOTHED_SHARE = 2 / 5  # of the window
 _STEPS_PER_EPOCH = 32
 _SMALLEST_BATCH, _LARGEST_BATCH = 4, 32
 
@@ -69,7 +69,7 @@ def score_stride(requested: int | str, criterion: str, window_size: int) -> int:
 
 
 def smoothing(requested: int | str, criterion: str, window_size: int) -> int:
-    """Return the span of the smoothing; the paper's scores have none."""
+    """Return the shorter span of the smoothing; the paper's scores have none."""
     if requested != "auto":
         return requested
     if criterion != "calibrated":

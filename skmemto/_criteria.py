@@ -33,6 +33,9 @@ _SQUARINGS = 2
 _ORDER = 2**_SQUARINGS
 # Order of the power mean over time: 1 would be the mean, in which one row drowns.
 _TIME_ORDER = 1.5
+# The average over time is of two spans: one keeps short anomalies sharp, the other, so
+# many times as long, carries long ones over their quiet moments.
+_LONGER = 5
 
 
 class Deviations(NamedTuple):
@@ -205,14 +208,14 @@ def _window_weights(latent: NDArray, temperature: float) -> NDArray:
 def smooth(values: NDArray, span: int, order: float) -> None:
     """Take the power mean of one series over time, in place.
 
-    The weights are those of `exponential_average`, which order 1 is; for any other
+    Order 1 is `exponential_average`, whose weights all orders have; for any other
     order no value may be negative. Values (n,) become their means; values (n, F) are
     the parts of those that they sum to, and become the parts of the means.
     """
     if span == 1 or len(values) == 0:
         return
     _times_power_of_total(values, order - 1)
-    values[:] = exponential_average(values, span)
+    values[:] = exponential_average(values, span, _LONGER * span)
     _times_power_of_total(values, 1 / order - 1)
 
 
@@ -223,36 +226,50 @@ def _times_power_of_total(values: NDArray, exponent: float) -> None:
         part *= np.where(total > 0, total, 1.0) ** exponent
 
 
-def exponential_average(scores: NDArray, span: int) -> NDArray:
+def exponential_average(scores: NDArray, *spans: int) -> NDArray:
     """Average of one series along its rows, weights falling on both sides.
 
-    A row k steps away weighs ``d ** k`` with ``d = (span - 1) / (span + 1)``, as in
-    pandas' ``ewm(span=span)`` to both sides. The peak in the middle keeps short
-    anomalies sharp, the long tails carry long ones over their quiet moments. NaN
-    takes the average of its neighbours, where these are near enough to weigh as much
-    as one score would, and gives them nothing.
+    With one span a row k steps away weighs ``((span - 1) / (span + 1)) ** k``, as in
+    pandas' ``ewm(span=span)`` to both sides; with several, each has the same share of
+    all weight. NaN takes the average of its neighbours, where these are near enough to
+    weigh as much as one score would, and gives them nothing.
     """
-    if span == 1 or len(scores) == 0:
+    if len(scores) == 0:
         return scores
-    decay = (span - 1) / (span + 1)
-    earlier, later = ([1.0], [1.0, -decay]), ([0.0, decay], [1.0, -decay])
     # In blocks, so that a long series has no other array of its length: forwards for
     # the sums over earlier rows where each block begins, then backwards for all.
     blocks = list(row_blocks(scores))
-    states = [np.zeros((2, 1, *scores.shape[1:]))]
+    states = [np.zeros((len(spans), 2, 1, *scores.shape[1:]))]
     for rows in blocks[:-1]:
         x = _values_and_weights(scores[rows])
-        states.append(lfilter(*earlier, x, axis=1, zi=states[-1])[1])
+        states.append(_decaying_sums(x, spans, states[-1], lag=0)[1])
     after_block = np.zeros_like(states[0])
     # Further from what is known than the weight of one score, there is no average.
     average = np.full(scores.shape, np.nan)
+    own_weight = sum(max(spans) / span for span in spans)
     for rows, before_block in zip(reversed(blocks), reversed(states), strict=True):
         x = _values_and_weights(scores[rows])
-        before, _ = lfilter(*earlier, x, axis=1, zi=before_block)
-        after, after_block = lfilter(*later, x[:, ::-1], axis=1, zi=after_block)
+        before, _ = _decaying_sums(x, spans, before_block, lag=0)
+        after, after_block = _decaying_sums(x[:, ::-1], spans, after_block, lag=1)
         total, weights = before + after[:, ::-1]
-        np.divide(total, weights, out=average[rows], where=weights >= 1)
+        np.divide(total, weights, out=average[rows], where=weights >= own_weight)
     return average
+
+
+def _decaying_sums(
+    x: NDArray, spans: tuple[int, ...], states: NDArray, *, lag: int
+) -> tuple[NDArray, NDArray]:
+    """Sum x (2, n, ...) over this row and those before; with lag 1, without this one.
+
+    Also returns the states to go on from, one for each span.
+    """
+    sums, next_states = np.zeros_like(x), np.empty_like(states)
+    for i, span in enumerate(spans):
+        decay = (span - 1) / (span + 1)
+        weights = np.array([0.0, decay] if lag else [1.0]) * max(spans) / span
+        y, next_states[i] = lfilter(weights, [1.0, -decay], x, axis=1, zi=states[i])
+        sums += y
+    return sums, next_states
 
 
 def _values_and_weights(scores: NDArray) -> NDArray:

@@ -398,14 +398,23 @@ def calibrated_criterion(input_deviations, scale, limit):
     return np.array(scores)
 
 
-def exponential_average(scores, span):
-    """Average whose weights fall exponentially to both sides."""
-    decay = (span - 1) / (span + 1)
+def exponential_average(scores, *spans):
+    """Average whose weights fall exponentially to both sides, each span with its share.
+
+    The weights of a span, ``d ** |k|``, sum to ``(1 + d) / (1 - d) = span``. NaN where
+    what is known weighs less than one score does in its own place.
+    """
+
+    def weight(distance):
+        return sum(((s - 1) / (s + 1)) ** distance / s for s in spans)
+
     averages = []
     for t in range(len(scores)):
-        weights = [decay ** abs(t - s) for s in range(len(scores))]
-        total = sum(w * v for w, v in zip(weights, scores, strict=True))
-        averages.append(total / sum(weights))
+        known = [s for s in range(len(scores)) if not math.isnan(scores[s])]
+        weights = [weight(abs(t - s)) for s in known]
+        total = sum(w * scores[s] for w, s in zip(weights, known, strict=True))
+        enough = sum(weights) >= weight(0)
+        averages.append(total / sum(weights) if enough else math.nan)
     return np.array(averages)
 
 

@@ -49,7 +49,7 @@ def test_score_stride():
 def test_smoothing():
     assert _auto.smoothing("auto", "calibrated", 1) == 1
     assert _auto.smoothing("auto", "calibrated", 2) == 1
-    assert _auto.smoothing("auto", "calibrated", 50) == 33
+    assert _auto.smoothing("auto", "calibrated", 50) == 20
     for criterion in ("softmax", "isd", "lsd"):
         assert _auto.smoothing("auto", criterion, 40) == 1
     assert _auto.smoothing(3, "isd", 40) == 3

@@ -73,7 +73,7 @@ def test_smoothing_of_other_criteria_is_the_average(make_detector, waves, criter
     parameters = {"criterion": criterion, "score_stride": 16}
     plain = make_detector(**parameters).fit(waves).score_samples(waves)
     smoothed = make_detector(**parameters, smoothing=9).fit(waves).score_samples(waves)
-    assert_allclose(smoothed, exponential_average(plain, 9), rtol=1e-10)
+    assert_allclose(smoothed, exponential_average(plain, 9, 45), rtol=1e-10)
 
 
 def test_one_loud_row_is_flagged(make_detector):
