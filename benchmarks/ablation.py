@@ -147,6 +147,9 @@ PARTS: dict[str, type[MEMTODetector]] = {
 WIDEST = "d_model=512"
 PARAMETERS: dict[str, dict[str, Any]] = {
     "entropy_weight=0": {"entropy_weight": 0.0},
+    # One of these two is the reference's: 0.0125 that of `paper.py`, 0.1 the default.
+    "temperature=0.0125": {"temperature": 0.0125},
+    "temperature=0.1": {"temperature": 0.1},
     "temperature=0.5": {"temperature": 0.5},
     "temperature=1": {"temperature": 1.0},
     "n_memory_items=1": {"n_memory_items": 1},
@@ -156,7 +159,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "d_model=32": {"d_model": 32, "n_heads": 2},
     "d_model=128": {"d_model": 128, "n_heads": 8},
     WIDEST: {"d_model": 512, "n_heads": 8},
-    # One of the two is the reference's: 0 the papers', 0.5 the estimator's default.
+    # Likewise: 0 the papers', 0.5 the estimator's default.
     "noise=0": {"noise": 0.0},
     "noise=0.5": {"noise": 0.5},
 }

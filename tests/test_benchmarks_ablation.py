@@ -170,8 +170,12 @@ def test_every_variant_changes_one_thing(ablation, load, monkeypatch):
     monkeypatch.setitem(ablation.PROTOCOLS, "entity", {})
     pooled = ablation.detectors(None, "msl", "paper")
     single = ablation.detectors(None, "asd", "entity")
-    assert set(ablation.VARIANTS) - set(pooled) == {"noise=0"}
-    assert set(ablation.VARIANTS) - set(single) == {"noise=0.5", "d_model=512"}
+    assert set(ablation.VARIANTS) - set(pooled) == {"noise=0", "temperature=0.0125"}
+    assert set(ablation.VARIANTS) - set(single) == {
+        "noise=0.5",
+        "temperature=0.1",
+        "d_model=512",
+    }
     assert "d_model=512" in ablation.detectors(["d_model=512"], "smd", "entity")
     for made in (pooled, single):
         reference = made["reference"].get_params()
