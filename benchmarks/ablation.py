@@ -24,7 +24,8 @@ The parts:
 - random-items: no k-means; the items go on from the random ones of the first phase.
 - frozen-gate: as in the authors' code, no gradient reaches the gate of the update.
 - fixed-items: the update leaves the items as they are, in both phases.
-- temperature: that of the memory and, as it is one parameter, of "softmax".
+- temperature: that of the memory and, as it is one parameter, of "softmax"; it stays
+  as it is when d_model changes.
 - d_model: heads stay 16 wide, but 64 wide at 512, where 8 heads are the paper's;
   `dim_feedforward` stays 4 times as wide. 512 takes about 26 times as long and is
   run by default on msl only.

@@ -5,7 +5,7 @@ the training rows held out for early stopping, criterion "softmax", threshold at
 top p % of the training and validation scores. The test set is used for nothing but
 the figures.
 
-    python benchmarks/paper.py --sets msl --seeds 0 1 2 3 4
+    python benchmarks/paper.py --sets msl --seeds 0 1 2 3 4 5 6 7 8 9
     python benchmarks/paper.py --detector anomaly-transformer
 """
 

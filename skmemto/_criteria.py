@@ -206,11 +206,12 @@ def _window_weights(latent: NDArray, temperature: float) -> NDArray:
 
 
 def smooth(values: NDArray, span: int, order: float) -> None:
-    """Take the power mean of one series over time, in place.
+    """Take the power mean of one series over time, in place; none with span 1.
 
-    Order 1 is `exponential_average`, whose weights all orders have; for any other
-    order no value may be negative. Values (n,) become their means; values (n, F) are
-    the parts of those that they sum to, and become the parts of the means.
+    The weights are those of `exponential_average` with `span` and `_LONGER` times
+    `span`. For any other order than 1 no value may be negative. Values (n,) become
+    their means; values (n, F) are the parts of those that they sum to, and become the
+    parts of the means.
     """
     if span == 1 or len(values) == 0:
         return
@@ -259,9 +260,10 @@ def exponential_average(scores: NDArray, *spans: int) -> NDArray:
 def _decaying_sums(
     x: NDArray, spans: tuple[int, ...], states: NDArray, *, lag: int
 ) -> tuple[NDArray, NDArray]:
-    """Sum x (2, n, ...) over this row and those before; with lag 1, without this one.
+    """Sum x (2, n, ...) over the rows so far by the weights of all spans.
 
-    Also returns the states to go on from, one for each span.
+    With lag 0 up to each row itself, with lag 1 up to the row before. Also returns the
+    states to go on from, one for each span.
     """
     sums, next_states = np.zeros_like(x), np.empty_like(states)
     for i, span in enumerate(spans):

@@ -80,13 +80,13 @@ class MEMTODetector(BaseWindowDetector):
         so that no row is left out.
     smoothing : int or "auto", default="auto"
         Span s, in rows, of the average over time (for "calibrated" the power mean of
-        order 1.5). It is of two averages whose weights fall exponentially to both
-        sides: one of span s keeps short anomalies sharp, one of span 5 s carries long
-        ones over their quiet moments. With the distance k a row weighs
+        order 1.5). Its weights fall exponentially to both sides, half of them with span
+        s, which keeps short anomalies sharp, and half with span 5 s, which carries long
+        ones over their quiet moments: with the distance k as
         ``5 * d(s) ** k + d(5 * s) ** k``, where ``d(s) = (s - 1) / (s + 1)`` as in
         pandas. 1 means none. "auto" takes two fifths of the window for "calibrated" and
-        1 otherwise. Half of the weight lies on rows that come later, most of it within
-        2 s.
+        1 otherwise. Half of the weight lies on rows that come later: three fifths of
+        that within s rows, nine tenths within 5 s.
     standardize : bool, default=True
         Whether to scale each channel to zero mean and unit variance first. The
         network then sees values up to 30 standard deviations; the ISD is that of

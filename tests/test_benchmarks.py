@@ -235,6 +235,28 @@ def test_operations_are_counted_as_said(load):
     assert load("speed").flop_per_step(2, 3, n_layers=1) == 2 * (16 + 12 + 400 + 220)
 
 
+def test_alarms(load, tmp_path, capsys):
+    alarms = load("alarms")
+    options = ["--rows", "200", "400", "--epochs", "1"]
+    assert alarms.main([*options, "--out", str(tmp_path / "alarms")]) == 0
+    results = json.loads((tmp_path / "alarms.json").read_text())["results"]
+    assert [r["rows"] for r in results] == [200] * 3 + [400] * 3
+    assert all(0 <= r["alarms"] <= 1 for r in results)
+    assert (tmp_path / "alarms.md").read_text() in capsys.readouterr().out
+
+
+def test_alarms_come_from_a_stationary_series(load):
+    alarms = load("alarms")
+    X = alarms.autoregression(20_000, np.random.default_rng(0))
+    first, second = X[:10_000], X[10_000:]
+    np.testing.assert_allclose(first.std(axis=0), second.std(axis=0), rtol=0.1)
+    # Each row is a matrix of spectral radius 0.9 times the one before, plus noise.
+    matrix, *_ = np.linalg.lstsq(X[:-1], X[1:])
+    assert abs(np.linalg.eigvals(matrix)).max() == pytest.approx(0.9, abs=0.02)
+    residual = X[1:] - X[:-1] @ matrix
+    np.testing.assert_allclose(np.cov(residual.T), np.eye(12), atol=0.05)
+
+
 def test_fleet(load, tmp_path, capsys):
     fleet = load("fleet")
     options = ["--groups", "2", "--rows", "40", "--jobs", "1", "--repeats", "2"]
