@@ -153,7 +153,9 @@ class CalibratedCriterion:
 
     def _powers(self, input_deviations: NDArray) -> NDArray:
         scale, limit = self.calibration
-        excess = np.log(np.maximum(input_deviations / limit, 1))
+        ratio = input_deviations / limit
+        excess = np.zeros_like(ratio)
+        np.log(ratio, out=excess, where=ratio > 1)  # of few, and slow
         powers = np.minimum(input_deviations, limit) / scale
         powers *= 1 + _SHARE_BEYOND * excess
         for _ in range(_SQUARINGS):
@@ -176,7 +178,7 @@ def _observed_mean(values: NDArray) -> NDArray:
     """Mean of each row (n, F) over what is not NaN; NaN where all is."""
     n_observed = (~np.isnan(values)).sum(axis=1)
     n_observed = np.where(n_observed == 0, np.nan, n_observed)
-    return np.nan_to_num(values).sum(axis=1) / n_observed
+    return np.nansum(values, axis=1) / n_observed
 
 
 def windowed_softmax(latent: NDArray, window_size: int, temperature: float) -> NDArray:

@@ -55,10 +55,13 @@ def any_rank(flag: bool) -> bool:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter], weight: float) -> None:
-    """Replace the gradients by their weighted sum over the ranks, in one go."""
+    """Replace the gradients by their weighted sum over the ranks, in one go.
+
+    Every parameter has one, if only of zeros, on every rank.
+    """
     if world_size() == 1:
         return
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    gradients = [parameter.grad for parameter in parameters]
     flat = weight * torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
     parts = flat.split([gradient.numel() for gradient in gradients])

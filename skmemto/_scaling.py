@@ -96,7 +96,9 @@ def constant_channels(scaler: StandardScaler) -> NDArray[np.bool_]:
 
 def scale(scaler: StandardScaler, X: NDArray) -> NDArray[np.float64]:
     """Scale rows (..., n_features)."""
-    rows = X.reshape(-1, X.shape[-1]).astype(np.float64)
+    scaled = X.astype(np.float64)
+    # What `transform` does, whose checks of X would take longer than that.
     with np.errstate(over="ignore"):
-        scaled = scaler.transform(rows, copy=False).reshape(X.shape)
+        scaled -= scaler.mean_
+        scaled /= scaler.scale_
     return np.clip(scaled, -_LARGEST_SCALED, _LARGEST_SCALED, out=scaled)

@@ -109,6 +109,10 @@ class Trainer:
         optimizer = torch.optim.Adam(
             self.network.parameters(), lr=learning_rate, fused=fused
         )
+        for parameter in self.network.parameters():
+            # Of what a batch has no use for, the gradient is zero rather than None:
+            # Adam and the other ranks treat all batches alike.
+            parameter.grad = torch.zeros_like(parameter)
         monitor = StoppingMonitor(self.tol, self.n_iter_no_change)
         best_state = None
         for _ in range(self.max_iter):
@@ -163,7 +167,7 @@ class Trainer:
                     windows, None if optimizer is None else self.generator
                 )
             if optimizer is not None:
-                optimizer.zero_grad()
+                optimizer.zero_grad(set_to_none=False)
                 loss.backward()
                 _distributed.sum_gradients(self.network.parameters(), weight)
                 optimizer.step()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from skmemto._series import SeriesBounds
 
@@ -74,7 +75,7 @@ def merge_overlaps(
     means : ndarray of shape (n, C)
         Their values, averaged over the windows that hold the row.
     """
-    rows, count = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    rows, count = np.empty(0, dtype=np.int64), np.empty(0)
     total = None
     for starts, values in batches:
         length, n_columns = values.shape[1:]
@@ -85,20 +86,23 @@ def merge_overlaps(
             yield _row_means(rows[:closed], total[:closed], count[:closed])
 
         steps = (starts[:, np.newaxis] + np.arange(length)).ravel()
-        rows = np.concatenate([rows[closed:], steps])
-        total = np.concatenate([total[closed:], values.reshape(-1, n_columns)])
-        count = np.concatenate([count[closed:], np.ones(len(steps), dtype=np.int64)])
-        order = np.argsort(rows, kind="stable")
-        rows = rows[order]
-        first = np.flatnonzero(np.diff(rows, prepend=rows[0] - 1))
-        rows = rows[first]
-        total = np.add.reduceat(total[order], first, axis=0)
-        count = np.add.reduceat(count[order], first)
+        rows, place = np.unique(
+            np.concatenate([rows[closed:], steps]), return_inverse=True
+        )
+        add = _adder(place, len(rows))
+        total = add @ np.concatenate([total[closed:], values.reshape(-1, n_columns)])
+        count = add @ np.concatenate([count[closed:], np.ones(len(steps))])
     if total is not None:
         yield _row_means(rows, total, count)
 
 
+def _adder(place: NDArray[np.int64], n_rows: int) -> csc_array:
+    """Make the matrix (n_rows, n) that adds up what belongs to the same row."""
+    n = len(place)
+    return csc_array((np.ones(n), place, np.arange(n + 1)), shape=(n_rows, n))
+
+
 def _row_means(
-    rows: NDArray[np.int64], total: NDArray[np.float64], count: NDArray[np.int64]
+    rows: NDArray[np.int64], total: NDArray[np.float64], count: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return rows, total / count[:, np.newaxis]

@@ -79,6 +79,8 @@ def gradients():
     for network_class, config in NETWORKS.items():
         network = build_empty(partial(network_class, config))
         network.initialize(torch.Generator().manual_seed(0))
+        for parameter in network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
         network.loss(windows[part]).backward()
         _distributed.sum_gradients(network.parameters(), weight)
         result[network_class.__name__] = [

@@ -281,6 +281,7 @@ def test_gradient_is_finite_where_the_attention_is_one_hot():
     # So long that the softmax underflows to exact zeros and ones.
     network.memory.set_items(1e4 * network.memory.items)
     windows = random_tensor(3, 4, 2)
+    windows[0, 0, 0] = math.nan
     queries = network.encoder(windows)
     attention = network.memory.read(queries, network.memory.items)
     assert ((attention == 0) | (attention == 1)).all()

@@ -106,6 +106,31 @@ def test_validation_draws_no_randomness_and_the_best_epoch_is_kept():
     assert with_generator == [True, True, True, False] * len(validation)
 
 
+def test_what_a_batch_has_no_use_for_has_gradient_zero():
+    class Sometimes(Constant):
+        """Has a parameter for the short windows."""
+
+        def __init__(self, mentions_it):
+            super().__init__()
+            self.short = nn.Parameter(torch.zeros(()))
+            self.mentions_it = mentions_it
+
+        def loss(self, windows, generator):
+            loss = super().loss(windows, generator)
+            if windows.shape[1] == 2:
+                return loss + (self.short - 1).square()
+            return loss + 0 * self.short if self.mentions_it else loss
+
+    ends = []
+    for mentions_it in (False, True):
+        trainer, _ = make_trainer(max_iter=4)
+        trainer.network = Sometimes(mentions_it)
+        trainer.run(0.1, Reporter())
+        ends.append([p.item() for p in trainer.network.parameters()])
+    assert ends[0] == ends[1]
+    assert ends[0][1] > 0.5  # with the momentum of 12 steps, not the push of 4
+
+
 def test_patience():
     trainer, _ = make_trainer(max_iter=50, n_iter_no_change=3, tol=10.0)
     trainer.run(0.1, Reporter())

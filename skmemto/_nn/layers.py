@@ -116,12 +116,15 @@ class TokenEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed windows (B, L, F) as tokens (B, L, D)."""
-        missing = x.isnan()
-        if missing.any():
+        # NaN makes the sum NaN, which is found sooner than among all readings.
+        missing = x.isnan() if x.sum().isnan() else None
+        if missing is not None:
             x = fill_missing(x, missing)
-        neighbours = [x.roll(1, dims=1), x, x.roll(-1, dims=1)]
-        tokens = self.projection(torch.cat(neighbours, dim=-1))
-        tokens = tokens + missing.to(x) @ self.missing
+        circle = torch.cat([x[:, -1:], x, x[:, :1]], dim=1).flatten(1)
+        neighbours = circle.unfold(1, 3 * x.shape[-1], x.shape[-1])  # (B, L, 3 F)
+        tokens = self.projection(neighbours.contiguous())
+        if missing is not None:
+            tokens = tokens + missing.to(x) @ self.missing
         code = sinusoidal_positions(*tokens.shape[1:])
         return tokens + code.to(tokens.dtype).to(tokens.device)  # MPS has no float64
 
@@ -147,8 +150,10 @@ class SelfAttention(nn.Module):
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map tokens (B, L, D) to queries, keys, values, each (B, H, L, D/H)."""
-        heads = self.qkv(x).unflatten(-1, (3, self.n_heads, -1))  # (B, L, 3, H, D/H)
-        q, k, v = heads.permute(2, 0, 3, 1, 4)
+        q, k, v = (
+            part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+            for part in self.qkv(x).chunk(3, dim=-1)
+        )
         return q, k, v
 
     def merge(self, mixed: Tensor) -> Tensor:

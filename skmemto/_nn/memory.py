@@ -63,5 +63,5 @@ class GatedMemory(nn.Module):
         # |q - m|^2 less |q|^2 finds the nearest without a tensor (..., M, D); the
         # distance itself is then taken from the difference, which cannot cancel.
         scores = self.items.square().sum(dim=-1) - 2 * queries @ self.items.T
-        nearest = self.items[scores.argmin(dim=-1)]  # (..., D)
+        nearest = functional.embedding(scores.argmin(dim=-1), self.items)  # (..., D)
         return (queries - nearest).square().sum(dim=-1)
