@@ -4,7 +4,8 @@ The data are a read-only numpy.memmap of float32 in a temporary folder. One thin
 at a time: rows, channels, or groups of one table. Each measurement has a process of its
 own, which fits (one epoch a phase, otherwise the defaults) and then scores the rows it
 has learned from. With the default stride an epoch has about 1000 windows, and of more
-than 51,200 rows those that cover each row once.
+than 51,200 rows those that cover each row once: only from there on the steps of a fit
+grow with the rows, so exponents in rows are fitted to larger tables, if there are two.
 
 Memory is the peak of anonymous memory (RssAnon of Linux: the pages of the file do not
 count) beyond what the process has after its imports; that of the score includes what is
@@ -39,6 +40,7 @@ CHANNELS = (1, 8, 38, 200)
 GROUPS = (1, 10, 100, 1000)
 SWEEPS = ("rows", "channels", "groups", "target")
 FIXED_CHANNELS = 8
+STEPS_GROW_FROM = 51_200  # rows
 # Data that do not fit beside their copy: to be learned and scored in this many MB.
 TARGET_ROWS, TARGET_CHANNELS, TARGET_MB = 2_000_000, 38, 300
 STATUS = Path("/proc/self/status")
@@ -160,14 +162,17 @@ def fitted_exponent(sweep: str, results: list[dict[str, Any]], figure: str) -> f
 
 def summarize(results: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """What is fitted to each sweep of more than one size."""
-    summary = {}
+    summary: dict[str, dict[str, float]] = {}
     for sweep in SWEEPS:
         group = [r for r in results if r["sweep"] == sweep]
+        growing = [r for r in group if r["rows"] > STEPS_GROW_FROM]
+        if sweep == "rows" and len(growing) > 1:
+            group = growing
         if len(group) > 1:
-            summary[sweep] = {
-                f"{name}_exponent": fitted_exponent(sweep, group, f"{name}_seconds")
-                for name in ("fit", "score")
-            }
+            summary[sweep] = {"from": group[0][sweep]}
+            for name in ("fit", "score"):
+                exponent = fitted_exponent(sweep, group, f"{name}_seconds")
+                summary[sweep][f"{name}_exponent"] = exponent
     return summary
 
 
@@ -201,8 +206,9 @@ def conclusion(
     fitted = report["summary"].get(sweep)
     if fitted is None:
         return ""
-    seconds = "Seconds grow as {} to the power of {:.2f} (fit), {:.2f} (score).".format(
-        sweep, fitted["fit_exponent"], fitted["score_exponent"]
+    seconds = (
+        f"From {fitted['from']:,} {sweep} on seconds grow as {sweep} to the power of "
+        f"{fitted['fit_exponent']:.2f} (fit), {fitted['score_exponent']:.2f} (score)."
     )
     memory = " and ".join(
         f"{max(r['fit_mb'], r['score_mb']):.0f} MB for {r[sweep]:,} {sweep}"
@@ -221,9 +227,10 @@ def draw(report: dict[str, Any], path: Path) -> None:
     for sweep, (seconds, memory) in zip(sweeps, axes.T, strict=True):
         group = [r for r in report["results"] if r["sweep"] == sweep]
         sizes = [r[sweep] for r in group]
+        fitted = report["summary"][sweep]
+        part = f"\n(from {fitted['from']:,} on)" if fitted["from"] > sizes[0] else ""
         for name, marker in (("fit", "o-"), ("score", "s--")):
-            exponent = report["summary"][sweep][f"{name}_exponent"]
-            label = f"{name}, exponent {exponent:.2f}"
+            label = f"{name}, exponent {fitted[f'{name}_exponent']:.2f}{part}"
             values = [r[f"{name}_seconds"] for r in group]
             seconds.loglog(sizes, values, marker, label=label)
             memory.loglog(sizes, [r[f"{name}_mb"] for r in group], marker, label=name)

@@ -8,7 +8,8 @@ counts: on a busy machine a time alone means nothing, a ratio within one run doe
    number of rows: of width 512, and of the network's own width. Counted are, for each
    step of a window, 2 (layers (4 d^2 + 2 d ff + 2 L d) + 2 F d), and three times that
    for training; norms, memory, the decoder's hidden layer and the optimizer are work
-   that takes time and does not count.
+   that takes time and does not count. Also the operations of one encoder layer in
+   scoring, each alone: their sum is what a layer can reach with torch's kernels.
 2. Seconds to fit and to score, beside the baselines of `accuracy.py`, on equal data.
 3. Rows per second that the fitted default scores, by stride.
 
@@ -28,6 +29,8 @@ import torch
 from _report import environment, markdown_table, save
 from accuracy import DETECTORS
 from sklearn.base import clone
+from torch import Tensor
+from torch.nn import functional
 
 from skmemto import MEMTODetector
 from skmemto._device import autocast
@@ -41,7 +44,6 @@ N_WINDOWS = 32
 # Width: heads and feed-forward; the default's, and the paper's.
 SIZES = {64: (4, 256), 512: (8, 512)}
 WIDTH = 512
-COMPARED = ("MEMTODetector", "IsolationForest", "1-NN", "KMeans40")
 COMPARED = ("MEMTODetector", "IsolationForest", "1-NN", "KMeans40")
 PRECISIONS = ("float32", "bfloat16")
 STRIDES = {"window": WINDOW, "window / 2": WINDOW // 2, "window / 4": WINDOW // 4}
@@ -114,6 +116,41 @@ def network_runs(d: int, precision: str) -> dict[str, Callable[[], Any]]:
     return {f"train {precision}": train, f"score {precision}": score}
 
 
+def layer_runs(d: int) -> dict[str, Callable[[], Any]]:
+    """Make what one encoder layer does in scoring, operation by operation."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    n_heads, feedforward = SIZES[d]
+    x, hidden = random(N_WINDOWS, WINDOW, d), random(N_WINDOWS, WINDOW, feedforward)
+    q, k, v = random(3, N_WINDOWS, n_heads, WINDOW, d // n_heads)
+    weights = [(3 * d, x), (d, x), (feedforward, x), (d, hidden)]
+    maps = [(a, random(n, a.shape[-1]), random(n)) for n, a in weights]
+    return {
+        "4 linear maps": lambda: [functional.linear(*terms) for terms in maps],
+        "attention": lambda: functional.scaled_dot_product_attention(q, k, v),
+        "2 norms": lambda: [functional.layer_norm(x, (d,)) for _ in range(2)],
+        "GELU": lambda: functional.gelu(hidden),
+        "2 sums": lambda: [x + x for _ in range(2)],
+    }
+
+
+def layer(d: int, repeats: int) -> dict[str, Any]:
+    """Seconds of each operation of a layer, and GFLOP/s of their sum."""
+    n_rows, feedforward = N_WINDOWS * WINDOW, SIZES[d][1]
+    runs = {"product": product(n_rows, WIDTH, WIDTH), **layer_runs(d)}
+    with torch.inference_mode():
+        seconds = shortest(runs, 4 * repeats)
+    product_rate = 2 * n_rows * WIDTH**2 / seconds.pop("product") / 1e9
+    flop = n_rows * (
+        flop_per_step(d, feedforward, 1) - flop_per_step(d, feedforward, 0)
+    )
+    rate = flop / sum(seconds.values()) / 1e9
+    return {"d_model": d, "seconds": seconds, "gflops": rate, "product": product_rate}
+
+
 def arithmetic(d: int, repeats: int) -> dict[str, Any]:
     """GFLOP/s of the network of width `d`, and of matrix products."""
     n_rows, feedforward = N_WINDOWS * WINDOW, SIZES[d][1]
@@ -172,7 +209,7 @@ def throughput(n_rows: int, repeats: int) -> list[dict[str, Any]]:
     return [{"stride": name, "rows_per_second": rate} for name, rate in rates.items()]
 
 
-def markdown(report: dict[str, Any]) -> str:
+def network_table(report: dict[str, Any]) -> str:
     rows = []
     for result in report["arithmetic"]:
         rates = result["gflops"]
@@ -181,7 +218,22 @@ def markdown(report: dict[str, Any]) -> str:
             shares = [f"{100 * rate / product:.0f}" for product in products]
             rows.append([str(result["d_model"]), name, f"{rate:.0f}", *shares])
     header = ["d_model", "", "GFLOP/s", "% of the product", "% of its own product"]
-    blocks = [markdown_table(header, rows)]
+    return markdown_table(header, rows)
+
+
+def layer_table(report: dict[str, Any]) -> str:
+    rows = []
+    for result in report["layers"]:
+        seconds = result["seconds"].values()
+        times = [f"{1e3 * s:.2f}" for s in (*seconds, sum(seconds))]
+        share = f"{100 * result['gflops'] / result['product']:.0f}"
+        rows.append([str(result["d_model"]), *times, share])
+    parts = [f"{name} ms" for name in report["layers"][0]["seconds"]]
+    header = ["layer of d_model", *parts, "all ms", "% of the product"]
+    return markdown_table(header, rows)
+
+
+def detector_table(report: dict[str, Any]) -> str:
     ours = report["detectors"][0]
     rows = [
         [
@@ -192,11 +244,21 @@ def markdown(report: dict[str, Any]) -> str:
         for r in report["detectors"]
     ]
     header = ["detector", "fit s", "score s", "MEMTO / it, fit", "MEMTO / it, score"]
-    blocks.append(markdown_table(header, rows))
+    return markdown_table(header, rows)
+
+
+def markdown(report: dict[str, Any]) -> str:
     rows = [[r["stride"], f"{r['rows_per_second']:,.0f}"] for r in report["throughput"]]
-    blocks.append(markdown_table(["stride", "rows a second"], rows))
-    notes = f"- {report['threads']} threads, {report['rows']} rows of {N_FEATURES}\n"
-    return "\n\n".join([*blocks, f"{notes}- Command: `{report['command']}`\n"])
+    return "\n\n".join(
+        [
+            network_table(report),
+            layer_table(report),
+            detector_table(report),
+            markdown_table(["stride", "rows a second"], rows),
+            f"- {report['threads']} threads, {report['rows']} rows of {N_FEATURES}\n"
+            f"- Command: `{report['command']}`\n",
+        ]
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -212,6 +274,7 @@ def main(argv: list[str] | None = None) -> int:
         "threads": torch.get_num_threads(),
         "rows": args.rows,
         "arithmetic": [arithmetic(d, args.repeats) for d in SIZES],
+        "layers": [layer(d, args.repeats) for d in SIZES],
         "detectors": compare(args.rows, min(args.repeats, 3)),
         "throughput": throughput(args.rows, min(args.repeats, 3)),
     }

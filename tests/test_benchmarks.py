@@ -225,6 +225,10 @@ def test_speed(load, tmp_path, capsys, monkeypatch):
     report = json.loads((tmp_path / "speed.json").read_text())
     (size,) = report["arithmetic"]
     assert min(size["gflops"].values()) > 0
+    (layer,) = report["layers"]
+    # Four maps 8 x (24 + 8 + 8 + 8), attention over 100 steps twice, of 3200 rows.
+    flop = 2 * 3200 * (8 * 48 + 2 * 100 * 8)
+    assert layer["gflops"] == pytest.approx(flop / sum(layer["seconds"].values()) / 1e9)
     assert [r["detector"] for r in report["detectors"]] == list(speed.COMPARED)
     assert len(report["throughput"]) == 4
     assert (tmp_path / "speed.md").read_text() in capsys.readouterr().out
@@ -319,7 +323,7 @@ def test_scale_end_to_end(scale, tmp_path, monkeypatch, capsys):
     assert set(report["summary"]) == {"rows", "channels", "groups"}
     text = (tmp_path / "scale.md").read_text()
     assert "| 100 | 8 | 1 | 5 | 0.0 |" in text
-    assert "Seconds grow as rows to the power of" in text
+    assert "From 50 rows on seconds grow as rows to the power of" in text
     assert "MB beyond the start at most" in text
     assert text in capsys.readouterr().out
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
@@ -336,10 +340,14 @@ def test_scale_measures_in_a_process_of_its_own(scale, tmp_path):
 def test_scale_fits_exponents(scale):
     results = [
         {"sweep": "rows", "rows": n, "fit_seconds": 2e-3 * n, "score_seconds": n**0.5}
-        for n in (10**4, 10**5, 10**6)
+        for n in (10**3, 10**4, 10**5, 10**6)
     ]
+    fitted = scale.summarize(results[:3])["rows"]
+    np.testing.assert_allclose(list(fitted.values()), [10**3, 1, 0.5])
+    # A fit of few rows has a fixed number of steps: two of many rows are enough.
+    results[0]["fit_seconds"] = results[1]["fit_seconds"] = 100
     fitted = scale.summarize(results)["rows"]
-    np.testing.assert_allclose(list(fitted.values()), [1, 0.5])
+    np.testing.assert_allclose(list(fitted.values()), [10**5, 1, 0.5])
 
 
 @pytest.fixture
