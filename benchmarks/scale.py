@@ -40,7 +40,7 @@ CHANNELS = (1, 8, 38, 200)
 GROUPS = (1, 10, 100, 1000)
 SWEEPS = ("rows", "channels", "groups", "target")
 FIXED_CHANNELS = 8
-STEPS_GROW_FROM = 51_200  # rows
+STEPS_GROW_FROM = 51_200  # rows: the windows of an epoch times their size
 # Data that do not fit beside their copy: to be learned and scored in this many MB.
 TARGET_ROWS, TARGET_CHANNELS, TARGET_MB = 2_000_000, 38, 300
 STATUS = Path("/proc/self/status")
@@ -206,15 +206,21 @@ def conclusion(
     fitted = report["summary"].get(sweep)
     if fitted is None:
         return ""
+    part = beyond(results[0][sweep], fitted)
     seconds = (
-        f"From {fitted['from']:,} {sweep} on seconds grow as {sweep} to the power of "
-        f"{fitted['fit_exponent']:.2f} (fit), {fitted['score_exponent']:.2f} (score)."
+        f"Seconds grow as {sweep} to the power of {fitted['fit_exponent']:.2f} (fit), "
+        f"{fitted['score_exponent']:.2f} (score){part}."
     )
     memory = " and ".join(
         f"{max(r['fit_mb'], r['score_mb']):.0f} MB for {r[sweep]:,} {sweep}"
         for r in (results[0], results[-1])
     )
     return f"{seconds} Memory beyond the start: {memory}."
+
+
+def beyond(least: int, fitted: dict[str, float]) -> str:
+    """Say which sizes an exponent is of, where it is not all."""
+    return f" from {fitted['from']:,} on" if fitted["from"] > least else ""
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
@@ -228,9 +234,11 @@ def draw(report: dict[str, Any], path: Path) -> None:
         group = [r for r in report["results"] if r["sweep"] == sweep]
         sizes = [r[sweep] for r in group]
         fitted = report["summary"][sweep]
-        part = f"\n(from {fitted['from']:,} on)" if fitted["from"] > sizes[0] else ""
+        part = beyond(sizes[0], fitted)
         for name, marker in (("fit", "o-"), ("score", "s--")):
-            label = f"{name}, exponent {fitted[f'{name}_exponent']:.2f}{part}"
+            label = (
+                f"{name}, exponent {fitted[f'{name}_exponent']:.2f}\n{part}".rstrip()
+            )
             values = [r[f"{name}_seconds"] for r in group]
             seconds.loglog(sizes, values, marker, label=label)
             memory.loglog(sizes, [r[f"{name}_mb"] for r in group], marker, label=name)

@@ -9,7 +9,8 @@ counts: on a busy machine a time alone means nothing, a ratio within one run doe
    step of a window, 2 (layers (4 d^2 + 2 d ff + 2 L d) + 2 F d), and three times that
    for training; norms, memory, the decoder's hidden layer and the optimizer are work
    that takes time and does not count. Also the operations of one encoder layer in
-   scoring, each alone: their sum is what a layer can reach with torch's kernels.
+   scoring, each alone, again and again on the same data: with torch's kernels a layer
+   cannot be faster than their sum.
 2. Seconds to fit and to score, beside the baselines of `accuracy.py`, on equal data.
 3. Rows per second that the fitted default scores, by stride.
 
@@ -29,7 +30,6 @@ import torch
 from _report import environment, markdown_table, save
 from accuracy import DETECTORS
 from sklearn.base import clone
-from torch import Tensor
 from torch.nn import functional
 
 from skmemto import MEMTODetector
@@ -62,10 +62,14 @@ def shortest(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, floa
     return {name: min(values) for name, values in times.items()}
 
 
+def layer_flop_per_step(d: int, feedforward: int) -> int:
+    """Floating point operations of one encoder layer for one step, forward."""
+    return 2 * (4 * d**2 + 2 * d * feedforward + 2 * WINDOW * d)
+
+
 def flop_per_step(d: int, feedforward: int, n_layers: int = 3) -> int:
     """Floating point operations of one step of a window, forward."""
-    layer = 4 * d**2 + 2 * d * feedforward + 2 * WINDOW * d
-    return 2 * (n_layers * layer + 2 * N_FEATURES * d)
+    return n_layers * layer_flop_per_step(d, feedforward) + 4 * N_FEATURES * d
 
 
 def make_network(d: int) -> MEMTONetwork:
@@ -118,35 +122,39 @@ def network_runs(d: int, precision: str) -> dict[str, Callable[[], Any]]:
 
 def layer_runs(d: int) -> dict[str, Callable[[], Any]]:
     """Make what one encoder layer does in scoring, operation by operation."""
+    layer = make_network(d).encoder.layers[0]
     generator = torch.Generator().manual_seed(0)
+    shape = (N_WINDOWS, WINDOW, d)
+    x, y = (torch.randn(shape, generator=generator) for _ in range(2))
+    hidden = torch.randn(*shape[:2], SIZES[d][1], generator=generator)
+    q, k, v = layer.attention.split(x)
 
-    def random(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
+    def linear_maps() -> None:
+        for each in (layer.attention.qkv, layer.attention.out, layer.linear1):
+            each(x)
+        layer.linear2(hidden)
 
-    n_heads, feedforward = SIZES[d]
-    x, hidden = random(N_WINDOWS, WINDOW, d), random(N_WINDOWS, WINDOW, feedforward)
-    q, k, v = random(3, N_WINDOWS, n_heads, WINDOW, d // n_heads)
-    weights = [(3 * d, x), (d, x), (feedforward, x), (d, hidden)]
-    maps = [(a, random(n, a.shape[-1]), random(n)) for n, a in weights]
+    def attention() -> None:
+        mixed = functional.scaled_dot_product_attention(q, k, v)
+        mixed.transpose(1, 2).flatten(2)
+
     return {
-        "4 linear maps": lambda: [functional.linear(*terms) for terms in maps],
-        "attention": lambda: functional.scaled_dot_product_attention(q, k, v),
-        "2 norms": lambda: [functional.layer_norm(x, (d,)) for _ in range(2)],
+        "4 linear maps": linear_maps,
+        "attention": attention,
+        "2 norms": lambda: (layer.norm1(x), layer.norm2(x)),
         "GELU": lambda: functional.gelu(hidden),
-        "2 sums": lambda: [x + x for _ in range(2)],
+        "2 sums": lambda: (x + y, x + y),
     }
 
 
-def layer(d: int, repeats: int) -> dict[str, Any]:
+def layer_arithmetic(d: int, repeats: int) -> dict[str, Any]:
     """Seconds of each operation of a layer, and GFLOP/s of their sum."""
-    n_rows, feedforward = N_WINDOWS * WINDOW, SIZES[d][1]
-    runs = {"product": product(n_rows, WIDTH, WIDTH), **layer_runs(d)}
+    n_rows = N_WINDOWS * WINDOW
     with torch.inference_mode():
+        runs = {"product": product(n_rows, WIDTH, WIDTH), **layer_runs(d)}
         seconds = shortest(runs, 4 * repeats)
     product_rate = 2 * n_rows * WIDTH**2 / seconds.pop("product") / 1e9
-    flop = n_rows * (
-        flop_per_step(d, feedforward, 1) - flop_per_step(d, feedforward, 0)
-    )
+    flop = n_rows * layer_flop_per_step(d, SIZES[d][1])
     rate = flop / sum(seconds.values()) / 1e9
     return {"d_model": d, "seconds": seconds, "gflops": rate, "product": product_rate}
 
@@ -274,7 +282,7 @@ def main(argv: list[str] | None = None) -> int:
         "threads": torch.get_num_threads(),
         "rows": args.rows,
         "arithmetic": [arithmetic(d, args.repeats) for d in SIZES],
-        "layers": [layer(d, args.repeats) for d in SIZES],
+        "layers": [layer_arithmetic(d, args.repeats) for d in SIZES],
         "detectors": compare(args.rows, min(args.repeats, 3)),
         "throughput": throughput(args.rows, min(args.repeats, 3)),
     }

@@ -109,10 +109,6 @@ class Trainer:
         optimizer = torch.optim.Adam(
             self.network.parameters(), lr=learning_rate, fused=fused
         )
-        for parameter in self.network.parameters():
-            # Of what a batch has no use for, the gradient is zero rather than None:
-            # Adam and the other ranks treat all batches alike.
-            parameter.grad = torch.zeros_like(parameter)
         monitor = StoppingMonitor(self.tol, self.n_iter_no_change)
         best_state = None
         for _ in range(self.max_iter):
@@ -167,8 +163,9 @@ class Trainer:
                     windows, None if optimizer is None else self.generator
                 )
             if optimizer is not None:
-                optimizer.zero_grad(set_to_none=False)
+                optimizer.zero_grad()
                 loss.backward()
+                _fill_gradients(self.network)
                 _distributed.sum_gradients(self.network.parameters(), weight)
                 optimizer.step()
             total += loss.detach() * (weight * len(starts))
@@ -188,3 +185,14 @@ class Trainer:
         for length, starts in blocks:
             for batch in gen_batches(len(starts), self.batch_size):
                 yield starts[batch], length
+
+
+def _fill_gradients(network: nn.Module) -> None:
+    """Give what a batch had no use for the gradient zero.
+
+    Adam passes over a parameter without one, its momentum too, and the ranks would add
+    up gradients of different parameters.
+    """
+    for parameter in network.parameters():
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)

@@ -8,7 +8,7 @@ import pytest
 from conftest import QUICK
 from sklearn.metrics import roc_auc_score
 
-from skmemto import MEMTODetector
+from skmemto import MEMTODetector, _auto
 
 BASELINES = (
     "Random",
@@ -323,7 +323,7 @@ def test_scale_end_to_end(scale, tmp_path, monkeypatch, capsys):
     assert set(report["summary"]) == {"rows", "channels", "groups"}
     text = (tmp_path / "scale.md").read_text()
     assert "| 100 | 8 | 1 | 5 | 0.0 |" in text
-    assert "From 50 rows on seconds grow as rows to the power of" in text
+    assert "Seconds grow as rows to the power of" in text
     assert "MB beyond the start at most" in text
     assert text in capsys.readouterr().out
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
@@ -348,6 +348,9 @@ def test_scale_fits_exponents(scale):
     results[0]["fit_seconds"] = results[1]["fit_seconds"] = 100
     fitted = scale.summarize(results)["rows"]
     np.testing.assert_allclose(list(fitted.values()), [10**5, 1, 0.5])
+    assert scale.beyond(10**3, fitted) == " from 100,000 on"
+    assert scale.beyond(10**5, fitted) == ""
+    assert scale.STEPS_GROW_FROM == _auto._WINDOWS_PER_EPOCH * _auto._WINDOW
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from skmemto._criteria import (
     calibrate,
     exponential_average,
 )
+from skmemto._device import autocast
 from skmemto._nn.anomaly_transformer import (
     AnomalyTransformerConfig,
     AnomalyTransformerNetwork,
@@ -94,6 +95,23 @@ def test_complete_windows_take_the_plain_path_bit_by_bit(make):
         reconstruction_error(windows, windows.flip(0)),
         torch.nn.functional.mse_loss(windows, windows.flip(0)),
     )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
+def test_a_complete_window_does_not_mind_a_neighbour_with_gaps(make, precision):
+    network = build_empty(make)
+    network.initialize(torch.Generator().manual_seed(0))
+    network.encoder.embedding.missing.data.fill_(7.0)
+    network.eval()
+    windows = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode(), autocast("cpu", precision):
+        complete = network(windows)
+        windows[0, 2:4, 1] = torch.nan
+        beside_gaps = network(windows)
+    for one, other in zip(complete, beside_gaps, strict=True):
+        assert torch.equal(one[1], other[1])
+        assert not torch.equal(one[0], other[0])
 
 
 @pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)

@@ -31,6 +31,18 @@ def test_scale():
     assert scaled.dtype == np.float64
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_scaled_as_scikit_learn_does(dtype, order):
+    X = np.random.RandomState(0).standard_normal((60, 4)).astype(dtype, order=order) + 9
+    X[[3, 5], [0, 2]] = np.nan
+    scaler = fit_scaler(X, np.array([[0, 60]]), True)
+    expected = scaler.transform(X.astype(float))
+    assert_array_equal(scale(scaler, X), expected)
+    windows = X[np.arange(60).reshape(6, 10)]
+    assert_array_equal(scale(scaler, windows), expected.reshape(windows.shape))
+
+
 def test_idle():
     X = np.array([[1.0, 5.0], [3.0, 5.0]])
     assert_array_equal(scale(fit_scaler(X, np.array([[0, 2]]), False), X), X)

@@ -104,9 +104,9 @@ def sinusoidal_positions(length: int, d_model: int) -> Tensor:
 class TokenEmbedding(nn.Module):
     """Circular convolution over three steps, without bias, plus position code.
 
-    Written as a linear layer on three shifted copies, which is the same map and
-    faster on a CPU. A missing reading is interpolated, and adds a learned vector
-    of its feature to the token; the vectors start at zero (not in the papers).
+    Written as a linear layer on each step beside its two neighbours, which is the
+    same map and faster on a CPU. A missing reading is interpolated, and adds a learned
+    vector of its feature to the token; the vectors start at zero (not in the papers).
     """
 
     def __init__(self, n_features: int, d_model: int):
@@ -116,12 +116,14 @@ class TokenEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed windows (B, L, F) as tokens (B, L, D)."""
-        # NaN makes the sum NaN, which is found sooner than among all readings.
+        # One NaN makes the sum NaN, which takes less time than to ask each reading. A
+        # sum that overflows costs time only.
         missing = x.isnan() if x.sum().isnan() else None
         if missing is not None:
             x = fill_missing(x, missing)
         circle = torch.cat([x[:, -1:], x, x[:, :1]], dim=1).flatten(1)
         neighbours = circle.unfold(1, 3 * x.shape[-1], x.shape[-1])  # (B, L, 3 F)
+        # A view would be multiplied window by window.
         tokens = self.projection(neighbours.contiguous())
         if missing is not None:
             tokens = tokens + missing.to(x) @ self.missing
