@@ -1,11 +1,13 @@
 """How fast: beside a plain matrix product, beside simple detectors, by stride.
 
-Everything compared is run in turn, several times over, and the shortest time of each
-counts: on a busy machine a time alone means nothing, a ratio within one run does.
+Everything compared is run in turn, several times over: on a busy machine a time alone
+means nothing, a ratio within one run does. Rates are medians over the turns, and shares
+medians of the ratios within each turn; of seconds the shortest counts.
 
 1. A training step and scoring (reconstruction and latent deviation of one batch) of
    MEMTO's network, as GFLOP/s beside a plain float32 matrix product of the same
-   number of rows: of width 512, and of the network's own width. Counted are, for each
+   number of rows: of width 512, and of the network's own width, repeated until it has
+   as many operations as the scoring: processors are faster for moments. Counted are, for each
    step of a window, 2 (layers (4 d^2 + 2 d ff + 2 L d) + 2 F d), and three times that
    for training; norms, memory, the decoder's hidden layer and the optimizer are work
    that takes time and does not count. Also the operations of one encoder layer in
@@ -49,8 +51,8 @@ PRECISIONS = ("float32", "bfloat16")
 STRIDES = {"window": WINDOW, "window / 2": WINDOW // 2, "window / 4": WINDOW // 4}
 
 
-def shortest(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Seconds of each, the least of several runs in turn, after one to warm up."""
+def in_turn(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:
+    """Seconds of each in every turn, after one to warm up."""
     for run in runs.values():
         run()
     times: dict[str, list[float]] = {name: [] for name in runs}
@@ -59,7 +61,12 @@ def shortest(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, floa
             start = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - start)
-    return {name: min(values) for name, values in times.items()}
+    return {name: np.array(values) for name, values in times.items()}
+
+
+def shortest(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Seconds of each, the least of several runs in turn."""
+    return {name: min(values) for name, values in in_turn(runs, repeats).items()}
 
 
 def layer_flop_per_step(d: int, feedforward: int) -> int:
@@ -91,11 +98,20 @@ def make_network(d: int) -> MEMTONetwork:
     return network
 
 
-def product(n_rows: int, width: int, width_out: int) -> Callable[[], Any]:
-    generator = torch.Generator().manual_seed(0)
-    a = torch.randn(n_rows, width, generator=generator)
-    b = torch.randn(width, width_out, generator=generator)
-    return lambda: a @ b
+class Products:
+    """Plain matrix products, as many as come near to some number of operations."""
+
+    def __init__(self, width: int, width_out: int, flop: float):
+        generator = torch.Generator().manual_seed(0)
+        self.a = torch.randn(N_WINDOWS * WINDOW, width, generator=generator)
+        self.b = torch.randn(width, width_out, generator=generator)
+        flop_of_one = 2 * len(self.a) * width * width_out
+        self.times = max(1, round(flop / flop_of_one))
+        self.flop = self.times * flop_of_one
+
+    def __call__(self) -> None:
+        for _ in range(self.times):
+            self.a @ self.b
 
 
 def network_runs(d: int, precision: str) -> dict[str, Callable[[], Any]]:
@@ -148,35 +164,47 @@ def layer_runs(d: int) -> dict[str, Callable[[], Any]]:
 
 
 def layer_arithmetic(d: int, repeats: int) -> dict[str, Any]:
-    """Seconds of each operation of a layer, and GFLOP/s of their sum."""
-    n_rows = N_WINDOWS * WINDOW
+    """Seconds of each operation of a layer, and the share of the product's rate."""
+    flop = N_WINDOWS * WINDOW * layer_flop_per_step(d, SIZES[d][1])
+    products = Products(WIDTH, WIDTH, flop)
     with torch.inference_mode():
-        runs = {"product": product(n_rows, WIDTH, WIDTH), **layer_runs(d)}
-        seconds = shortest(runs, 4 * repeats)
-    product_rate = 2 * n_rows * WIDTH**2 / seconds.pop("product") / 1e9
-    flop = n_rows * layer_flop_per_step(d, SIZES[d][1])
-    rate = flop / sum(seconds.values()) / 1e9
-    return {"d_model": d, "seconds": seconds, "gflops": rate, "product": product_rate}
+        seconds = in_turn({"product": products, **layer_runs(d)}, repeats)
+    product_rates = products.flop / seconds.pop("product")
+    total = sum(seconds.values())
+    return {
+        "d_model": d,
+        "seconds": {name: np.median(values) for name, values in seconds.items()},
+        "all": np.median(total),
+        "share": np.median(flop / total / product_rates),
+    }
 
 
 def arithmetic(d: int, repeats: int) -> dict[str, Any]:
     """GFLOP/s of the network of width `d`, and of matrix products."""
-    n_rows, feedforward = N_WINDOWS * WINDOW, SIZES[d][1]
-    runs = {
-        "product": product(n_rows, WIDTH, WIDTH),
-        "own product": product(n_rows, d, feedforward),
-    }
-    flop = {
-        "product": 2 * n_rows * WIDTH**2,
-        "own product": 2 * n_rows * d * feedforward,
-    }
+    feedforward = SIZES[d][1]
+    score_flop = N_WINDOWS * WINDOW * flop_per_step(d, feedforward)
+    runs: dict[str, Callable[[], Any]] = {}
+    flop: dict[str, float] = {}
+    for name, widths in (
+        ("product", (WIDTH, WIDTH)),
+        ("own product", (d, feedforward)),
+    ):
+        runs[name] = Products(*widths, score_flop)
+        flop[name] = runs[name].flop
     for precision in PRECISIONS:
         runs |= network_runs(d, precision)
-        flop[f"score {precision}"] = n_rows * flop_per_step(d, feedforward)
-        flop[f"train {precision}"] = 3 * flop[f"score {precision}"]
-    seconds = shortest(runs, repeats)
+        flop[f"score {precision}"] = score_flop
+        flop[f"train {precision}"] = 3 * score_flop
+    seconds = in_turn(runs, repeats)
     rates = {name: flop[name] / seconds[name] / 1e9 for name in runs}
-    return {"d_model": d, "seconds": seconds, "gflops": rates}
+    return {
+        "d_model": d,
+        "gflops": {name: np.median(values) for name, values in rates.items()},
+        "shares": {
+            name: [np.median(values / rates[of]) for of in ("product", "own product")]
+            for name, values in rates.items()
+        },
+    }
 
 
 def compare(n_rows: int, repeats: int) -> list[dict[str, Any]]:
@@ -218,24 +246,29 @@ def throughput(n_rows: int, repeats: int) -> list[dict[str, Any]]:
 
 
 def network_table(report: dict[str, Any]) -> str:
-    rows = []
-    for result in report["arithmetic"]:
-        rates = result["gflops"]
-        for name, rate in rates.items():
-            products = (rates["product"], rates["own product"])
-            shares = [f"{100 * rate / product:.0f}" for product in products]
-            rows.append([str(result["d_model"]), name, f"{rate:.0f}", *shares])
+    rows = [
+        [
+            str(result["d_model"]),
+            name,
+            f"{rate:.0f}",
+            *(f"{100 * share:.0f}" for share in result["shares"][name]),
+        ]
+        for result in report["arithmetic"]
+        for name, rate in result["gflops"].items()
+    ]
     header = ["d_model", "", "GFLOP/s", "% of the product", "% of its own product"]
     return markdown_table(header, rows)
 
 
 def layer_table(report: dict[str, Any]) -> str:
-    rows = []
-    for result in report["layers"]:
-        seconds = result["seconds"].values()
-        times = [f"{1e3 * s:.2f}" for s in (*seconds, sum(seconds))]
-        share = f"{100 * result['gflops'] / result['product']:.0f}"
-        rows.append([str(result["d_model"]), *times, share])
+    rows = [
+        [
+            str(result["d_model"]),
+            *(f"{1e3 * s:.2f}" for s in (*result["seconds"].values(), result["all"])),
+            f"{100 * result['share']:.0f}",
+        ]
+        for result in report["layers"]
+    ]
     parts = [f"{name} ms" for name in report["layers"][0]["seconds"]]
     header = ["layer of d_model", *parts, "all ms", "% of the product"]
     return markdown_table(header, rows)
@@ -272,7 +305,7 @@ def markdown(report: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=58_000)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=25)
     parser.add_argument("--out", default="speed")
     args = parser.parse_args(argv)
     arguments = sys.argv[1:] if argv is None else argv

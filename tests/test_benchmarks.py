@@ -225,10 +225,10 @@ def test_speed(load, tmp_path, capsys, monkeypatch):
     report = json.loads((tmp_path / "speed.json").read_text())
     (size,) = report["arithmetic"]
     assert min(size["gflops"].values()) > 0
+    assert size["shares"]["product"][0] == size["shares"]["own product"][1] == 1
     (layer,) = report["layers"]
-    # Four maps 8 x (24 + 8 + 8 + 8), attention over 100 steps twice, of 3200 rows.
-    flop = 2 * 3200 * (8 * 48 + 2 * 100 * 8)
-    assert layer["gflops"] == pytest.approx(flop / sum(layer["seconds"].values()) / 1e9)
+    assert layer["all"] == pytest.approx(sum(layer["seconds"].values()))
+    assert layer["share"] > 0
     assert [r["detector"] for r in report["detectors"]] == list(speed.COMPARED)
     assert len(report["throughput"]) == 4
     assert (tmp_path / "speed.md").read_text() in capsys.readouterr().out
