@@ -7,12 +7,12 @@ medians of the ratios within each turn; of seconds the shortest counts.
 1. A training step and scoring (reconstruction and latent deviation of one batch) of
    MEMTO's network, as GFLOP/s beside a plain float32 matrix product of the same
    number of rows: of width 512, and of the network's own width, repeated until it has
-   as many operations as the scoring: processors are faster for moments. Counted are, for each
-   step of a window, 2 (layers (4 d^2 + 2 d ff + 2 L d) + 2 F d), and three times that
-   for training; norms, memory, the decoder's hidden layer and the optimizer are work
-   that takes time and does not count. Also the operations of one encoder layer in
-   scoring, each alone, again and again on the same data: with torch's kernels a layer
-   cannot be faster than their sum.
+   as many operations as the scoring, since processors are faster for moments. Counted
+   are, for each step of a window, 2 (layers (4 d^2 + 2 d ff + 2 L d) + 2 F d), and
+   three times that for training; norms, memory, the decoder's hidden layer and the
+   optimizer are work that takes time and does not count. Also the operations of one
+   encoder layer in scoring, each alone, again and again on the same data: with torch's
+   kernels a layer cannot be faster than their sum.
 2. Seconds to fit and to score, beside the baselines of `accuracy.py`, on equal data.
 3. Rows per second that the fitted default scores, by stride.
 
