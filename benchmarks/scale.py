@@ -234,11 +234,9 @@ def draw(report: dict[str, Any], path: Path) -> None:
         group = [r for r in report["results"] if r["sweep"] == sweep]
         sizes = [r[sweep] for r in group]
         fitted = report["summary"][sweep]
-        part = beyond(sizes[0], fitted)
+        part = beyond(sizes[0], fitted).replace(" ", "\n", 1)
         for name, marker in (("fit", "o-"), ("score", "s--")):
-            label = (
-                f"{name}, exponent {fitted[f'{name}_exponent']:.2f}\n{part}".rstrip()
-            )
+            label = f"{name}, exponent {fitted[f'{name}_exponent']:.2f}{part}"
             values = [r[f"{name}_seconds"] for r in group]
             seconds.loglog(sizes, values, marker, label=label)
             memory.loglog(sizes, [r[f"{name}_mb"] for r in group], marker, label=name)

@@ -1,8 +1,8 @@
 """How fast: beside a plain matrix product, beside simple detectors, by stride.
 
 Everything compared is run in turn, several times over: on a busy machine a time alone
-means nothing, a ratio within one run does. Rates are medians over the turns, and shares
-medians of the ratios within each turn; of seconds the shortest counts.
+means nothing, a ratio within one run does. Part 1 shows medians over the turns, shares
+being ratios within each turn; in parts 2 and 3 the shortest time counts.
 
 1. A training step and scoring (reconstruction and latent deviation of one batch) of
    MEMTO's network, as GFLOP/s beside a plain float32 matrix product of the same

@@ -155,7 +155,7 @@ class CalibratedCriterion:
         scale, limit = self.calibration
         ratio = input_deviations / limit
         excess = np.zeros_like(ratio)
-        np.log(ratio, out=excess, where=ratio > 1)  # slow, and few are
+        np.log(ratio, out=excess, where=ratio > 1)  # slow, and few exceed 1
         powers = np.minimum(input_deviations, limit) / scale
         powers *= 1 + _SHARE_BEYOND * excess
         for _ in range(_SQUARINGS):
