@@ -1,9 +1,11 @@
 """AnomalyTransformerDetector: parameters and documentation."""
 
 from numbers import Real
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval
 
 from skmemto._base import BaseWindowDetector
@@ -96,11 +98,13 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         Share of each series held out when `early_stopping` is True. Where that is
         less than a window, the loss there is that of shorter windows.
     n_iter_no_change : int, default=10
-        Number of epochs without improvement after which training ends.
+        Number of epochs in a row without improvement after which a phase ends. With
+        no more epochs than that (`max_iter`, as by default) no phase ends early, and
+        early stopping does no more than keep the best epoch.
     tol : float, default=1e-4
         Smallest decrease of the loss that counts as improvement.
     contamination : float or "auto", default="auto"
-        Share of the training rows, of those with readings, to be labelled as
+        Share of the training rows, of those with values, to be labelled as
         anomalies, in (0, 0.5]. "auto"
         extrapolates the tail of the training scores to a risk of 0.001 (peaks over
         threshold [2]_).
@@ -118,15 +122,15 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     ----------
     model_ : torch.nn.Module
         The trained network.
-    scaler_ : StandardScaler
-        The scaler of the channels.
+    scaler_ : ChannelScaler
+        The scaler of the channels, with `mean_`, `scale_` and `inverse_transform`.
     error_scale_ : ndarray of shape (n_features,)
         Mean plus standard deviation of the ISD of each channel on the training data
-        (at least 1e-4 of the largest of them); NaN for a channel without readings.
+        (at least 1e-4 of the largest of them); NaN for a channel without values.
     error_limit_ : ndarray of shape (n_features,)
         Largest ISD of each channel on the training data, at least `error_scale_`, and
         for a channel that never erred as many times that as for the channel with
-        most; NaN for a channel without readings. Up to here a deviation d counts in
+        most; NaN for a channel without values. Up to here a deviation d counts in
         full, beyond as ``error_limit_ * (1 + 0.1 * log(d / error_limit_))``.
     offset_ : float
         Threshold: rows whose `score_samples` is below it are labelled as anomalies.
@@ -153,10 +157,10 @@ class AnomalyTransformerDetector(BaseWindowDetector):
 
     Notes
     -----
-    Missing readings (NaN) are interpolated within a window, and the network is told
+    Missing values (NaN) are interpolated within a window, and the network is told
     which they were; losses, deviations and scores count what was observed. A row
-    without any reading cannot be judged, and is labelled an anomaly: a source of data
-    that went silent is news. A channel without any reading in training is left out.
+    without any value cannot be judged, and is labelled an anomaly: a source of data
+    that went silent is news. A channel without any value in training is left out.
 
     Departures from the paper: the training windows carry `noise`; unless
     ``standardize=False`` the network sees at most 30 standard deviations, and a channel
@@ -199,6 +203,7 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     True
     """
 
+    model_: AnomalyTransformerNetwork
     _network_class = AnomalyTransformerNetwork
     _parameter_constraints: ClassVar[dict] = {
         **BaseWindowDetector._parameter_constraints,
@@ -261,6 +266,42 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
+    ) -> Self:
+        """Learn what is normal.
+
+        The network is trained to reconstruct windows, while the associations of their
+        steps play a minimax game (section 3.2 of the paper).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order, taken as mostly normal. NaN is a missing value. An
+            array of float32 or float64, such as a read-only ``numpy.memmap``, is not
+            copied.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        groups : array-like of shape (n_samples,), default=None
+            Equal values in one contiguous run of rows make one series (a machine,
+            a channel, a recording). Windows never cross the border of a series.
+            By default all rows are one series.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. A fit that fails or is interrupted leaves it as
+            it was.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `groups` is malformed, values are too large to be
+            standardized, or training diverges.
+        """
+        return self._fit_draft(X, y, groups)
 
     def _network_config(self) -> AnomalyTransformerConfig:
         return AnomalyTransformerConfig(

@@ -1,10 +1,13 @@
 """What "auto" means: every rule that turns a length of data into a setting."""
 
+from typing import Literal
 from warnings import warn
 
 import numpy as np
 
 from skmemto._series import SeriesBounds
+
+Auto = Literal["auto"]
 
 # Half the papers' window as soon as there are so many rows for each of its steps to
 # learn from, and less below.
@@ -17,7 +20,7 @@ _STEPS_PER_EPOCH = 32
 _SMALLEST_BATCH, _LARGEST_BATCH = 4, 32
 
 
-def window_size(requested: int | str, series: SeriesBounds) -> int:
+def window_size(requested: int | Auto, series: SeriesBounds) -> int:
     """Return the window size for series that are to be learned from."""
     lengths = series[:, 1] - series[:, 0]
     longest = int(lengths.max())
@@ -28,13 +31,13 @@ def window_size(requested: int | str, series: SeriesBounds) -> int:
         warn(
             f"window_size ({requested}) is greater than the length of the longest "
             f"series ({longest}). window_size will be set to {longest}.",
-            stacklevel=5,  # the caller of fit
+            stacklevel=6,  # the caller of fit
         )
     return min(requested, longest)
 
 
 def training_stride(
-    requested: int | str, series: SeriesBounds, window_size: int
+    requested: int | Auto, series: SeriesBounds, window_size: int
 ) -> int:
     """Return the stride of the training windows.
 
@@ -48,7 +51,7 @@ def training_stride(
     return int(np.clip(n_samples // _WINDOWS_PER_EPOCH, 1, window_size))
 
 
-def batch_size(requested: int | str, n_windows: int) -> int:
+def batch_size(requested: int | Auto, n_windows: int) -> int:
     """Return the number of windows in a training step.
 
     "auto" takes fewer where there are few windows, so that an epoch has about as many
@@ -59,7 +62,7 @@ def batch_size(requested: int | str, n_windows: int) -> int:
     return int(np.clip(n_windows // _STEPS_PER_EPOCH, _SMALLEST_BATCH, _LARGEST_BATCH))
 
 
-def score_stride(requested: int | str, criterion: str, window_size: int) -> int:
+def score_stride(requested: int | Auto, criterion: str, window_size: int) -> int:
     """Return the stride of the windows that score; the paper's do not overlap."""
     if requested != "auto":
         return min(requested, window_size)  # no row is left out
@@ -68,7 +71,7 @@ def score_stride(requested: int | str, criterion: str, window_size: int) -> int:
     return max(1, window_size // _WINDOWS_PER_SCORED_ROW)
 
 
-def smoothing(requested: int | str, criterion: str, window_size: int) -> int:
+def smoothing(requested: int | Auto, criterion: str, window_size: int) -> int:
     """Return the shorter span of the smoothing; the paper's scores have none."""
     if requested != "auto":
         return requested

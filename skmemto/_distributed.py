@@ -61,7 +61,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter], weight: float) -> None:
     """
     if world_size() == 1:
         return
-    gradients = [parameter.grad for parameter in parameters]
+    gradients = [p.grad for p in parameters if p.grad is not None]
     flat = weight * torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
     parts = flat.split([gradient.numel() for gradient in gradients])
@@ -104,20 +104,23 @@ def from_first_rank(thing: T) -> T:
     return things[0]
 
 
-def check_same_data(X: NDArray, series: NDArray[np.int64]) -> None:
-    """Raise on all ranks unless all were given the same rows.
+def agree(
+    X: NDArray, series: NDArray[np.int64], rng: np.random.RandomState
+) -> np.random.RandomState:
+    """Return the generator of the first rank, if all ranks were given the same rows.
 
     Compares shape, first and last row, and series: a shard for each rank, which other
-    libraries ask for, is noticed without reading the data.
+    libraries ask for, is noticed without reading the data, and an error on all ranks.
     """
     if world_size() == 1:
-        return
+        return rng
     seen = _gather((X.shape, X[[0, -1]].tobytes(), series.tobytes()))
     if len(set(seen)) > 1:
         raise ValueError(
             "Every process must be given the same X and groups; fit itself shares the "
             f"windows out. Got X of shapes {[shape for shape, *_ in seen]} instead."
         )
+    return from_first_rank(rng)
 
 
 def _gather(thing: T) -> list[T]:

@@ -1,7 +1,6 @@
-"""Windows -> what the network says of each row. The counterpart of the epoch loop.
+"""Windows -> what the network says of each row.
 
-Like that it knows no network by name: a network maps windows (B, L, F) to their
-reconstruction (B, L, F) and the latent deviation of each step (B, L).
+The counterpart of the epoch loop: it, too, knows no network by name.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
-from torch import Tensor, nn
+from torch import Tensor
 
 from skmemto._device import autocast
+from skmemto._nn.network import WindowNetwork
 from skmemto._windows import WindowBlock, merge_overlaps
 
 # Steps that go through the network at once. The number is fixed, so that a score
@@ -31,8 +31,8 @@ class RowOutputs(NamedTuple):
 
 
 def iter_row_outputs(
-    network: nn.Module,
-    read: Callable[[NDArray[np.int64], int], Tensor],
+    network: WindowNetwork,
+    get_windows: Callable[[NDArray[np.int64], int], Tensor],
     blocks: list[WindowBlock],
     *,
     device: str,
@@ -40,14 +40,14 @@ def iter_row_outputs(
 ) -> Iterator[RowOutputs]:
     """Run all windows through the network; yield each row once."""
     for block in blocks:
-        batches = _batch_outputs(network, read, block, device, precision)
+        batches = _batch_outputs(network, get_windows, block, device, precision)
         for rows, means in merge_overlaps(batches):
             yield RowOutputs(rows, means[:, :-1], means[:, -1])
 
 
 def _batch_outputs(
-    network: nn.Module,
-    read: Callable[[NDArray[np.int64], int], Tensor],
+    network: WindowNetwork,
+    get_windows: Callable[[NDArray[np.int64], int], Tensor],
     block: WindowBlock,
     device: str,
     precision: str,
@@ -62,6 +62,6 @@ def _batch_outputs(
         starts = block.starts[batch]
         padded = np.pad(starts, (0, batch_size - len(starts)), mode="edge")
         with torch.inference_mode(), autocast(device, precision):
-            reconstruction, latent = network(read(padded, block.length))
+            reconstruction, latent = network(get_windows(padded, block.length))
         outputs = torch.cat([reconstruction, latent.unsqueeze(-1)], dim=-1)
         yield starts, outputs[: len(starts)].float().cpu().numpy()

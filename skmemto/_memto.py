@@ -1,22 +1,26 @@
 """MEMTODetector: parameters, documentation and the three phases."""
 
 import math
+from collections.abc import Callable
 from numbers import Integral, Real
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import _fit_context
 from sklearn.cluster import KMeans
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
 
 from skmemto import _distributed
 from skmemto._base import BaseWindowDetector
 from skmemto._nn.memto import MEMTOConfig, MEMTONetwork
 from skmemto._reporting import FitReporter
 from skmemto._training import Trainer
+from skmemto._windows import WindowBlock
 
 # k-means on the queries: share of the training windows (the paper's), and the
 # number of queries below which more windows are taken and above which fewer.
@@ -107,11 +111,13 @@ class MEMTODetector(BaseWindowDetector):
         Share of each series held out when `early_stopping` is True. Where that is
         less than a window, the loss there is that of shorter windows.
     n_iter_no_change : int, default=10
-        Number of epochs without improvement after which a phase ends.
+        Number of epochs in a row without improvement after which a phase ends. With
+        no more epochs than that (`max_iter`, as by default) no phase ends early, and
+        early stopping does no more than keep the best epoch.
     tol : float, default=1e-4
         Smallest decrease of the loss that counts as improvement.
     contamination : float or "auto", default="auto"
-        Share of the training rows, of those with readings, to be labelled as
+        Share of the training rows, of those with values, to be labelled as
         anomalies, in (0, 0.5]. "auto"
         extrapolates the tail of the training scores to a risk of 0.001 (peaks over
         threshold [2]_).
@@ -131,15 +137,15 @@ class MEMTODetector(BaseWindowDetector):
         The trained network.
     memory_items_ : ndarray of shape (n_memory_items, d_model)
         The prototypes.
-    scaler_ : StandardScaler
-        The scaler of the channels.
+    scaler_ : ChannelScaler
+        The scaler of the channels, with `mean_`, `scale_` and `inverse_transform`.
     error_scale_ : ndarray of shape (n_features,)
         Mean plus standard deviation of the ISD of each channel on the training data
-        (at least 1e-4 of the largest of them); NaN for a channel without readings.
+        (at least 1e-4 of the largest of them); NaN for a channel without values.
     error_limit_ : ndarray of shape (n_features,)
         Largest ISD of each channel on the training data, at least `error_scale_`, and
         for a channel that never erred as many times that as for the channel with
-        most; NaN for a channel without readings. Up to here a deviation d counts in
+        most; NaN for a channel without values. Up to here a deviation d counts in
         full, beyond as ``error_limit_ * (1 + 0.1 * log(d / error_limit_))``.
     offset_ : float
         Threshold: rows whose `score_samples` is below it are labelled as anomalies.
@@ -164,10 +170,10 @@ class MEMTODetector(BaseWindowDetector):
 
     Notes
     -----
-    Missing readings (NaN) are interpolated within a window, and the network is told
+    Missing values (NaN) are interpolated within a window, and the network is told
     which they were; losses, deviations and scores count what was observed. A row
-    without any reading cannot be judged, and is labelled an anomaly: a source of data
-    that went silent is news. A channel without any reading in training is left out.
+    without any value cannot be judged, and is labelled an anomaly: a source of data
+    that went silent is news. A channel without any value in training is left out.
 
     Departures from the paper: the gate of the memory is trained (the paper's
     equations say so, the authors' code stops its gradient); the memory is saved and
@@ -209,6 +215,7 @@ class MEMTODetector(BaseWindowDetector):
     True
     """
 
+    model_: MEMTONetwork
     _network_class = MEMTONetwork
     _n_fit_tasks: ClassVar[int] = 3
     _parameter_constraints: ClassVar[dict] = {
@@ -276,6 +283,43 @@ class MEMTODetector(BaseWindowDetector):
         self.random_state = random_state
         self.verbose = verbose
 
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
+    ) -> Self:
+        """Learn what is normal.
+
+        The network is trained to reconstruct windows, its memory is set to the centres
+        of their clusters in latent space, and both are trained on (section 3.3 of the
+        paper).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order, taken as mostly normal. NaN is a missing value. An
+            array of float32 or float64, such as a read-only ``numpy.memmap``, is not
+            copied.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        groups : array-like of shape (n_samples,), default=None
+            Equal values in one contiguous run of rows make one series (a machine,
+            a channel, a recording). Windows never cross the border of a series.
+            By default all rows are one series.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. A fit that fails or is interrupted leaves it as
+            it was.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `groups` is malformed, values are too large to be
+            standardized, or training diverges.
+        """
+        return self._fit_draft(X, y, groups)
+
     @property
     def memory_items_(self) -> NDArray[np.float32]:
         """Memory items after fit, (n_memory_items, d_model)."""
@@ -301,32 +345,61 @@ class MEMTODetector(BaseWindowDetector):
         with reporter.phase("pre-training") as phase:
             trainer.run(self.learning_rate, phase)
         with reporter.step("k-means"):
-            self._initialize_memory(trainer)
+            # On several threads k-means is not the same bit for bit; the next run
+            # gives all ranks what the first has found.
+            if _distributed.rank() == 0:
+                self._place_items(trainer)
         # The paper halves the learning rate in the last phase (1e-4, then 5e-5).
         with reporter.phase("training") as phase:
             trainer.run(self.learning_rate / 2, phase)
 
-    def _initialize_memory(self, trainer: Trainer) -> None:
-        """Set the memory items to cluster centres of queries of training windows."""
-        parts = []
-        for block in trainer.train_blocks:
-            # Each length of window in proportion to its share of the queries.
-            n_queries = sum(b.length * len(b.starts) for b in trainer.train_blocks)
-            least, most = (n / n_queries for n in _KMEANS_QUERIES)
-            share = np.clip(_KMEANS_SHARE, min(least, 1), min(most, 1))
-            starts = trainer.rng.permutation(block.starts)
-            starts = starts[: math.ceil(share * len(starts))]
-            for batch in gen_batches(len(starts), trainer.batch_size):
-                with torch.inference_mode():
-                    windows = trainer.read(starts[batch], block.length)
-                    parts.append(self.model_.encoder(windows).flatten(0, 1).cpu())
-        queries = torch.cat(parts).double().numpy()
-        # Constant data has fewer distinct queries than items; those left over stay.
-        n_clusters = min(self.n_memory_items, len(np.unique(queries, axis=0)))
-        n_clusters = _distributed.from_first_rank(n_clusters)
-        kmeans = KMeans(n_clusters, random_state=trainer.rng).fit(queries)
-        items = self.model_.memory.items.clone()
-        items[:n_clusters] = torch.from_numpy(kmeans.cluster_centers_)
-        # On several threads k-means itself is not the same bit for bit.
-        _distributed.broadcast([items])
-        self.model_.memory.set_items(items)
+    def _place_items(self, trainer: Trainer) -> None:
+        """Set the memory items to the centres of clusters of training queries."""
+        memory = self.model_.memory
+        queries = sample_queries(
+            self.model_.encoder,
+            trainer.get_windows,
+            trainer.train_blocks,
+            batch_size=trainer.batch_size,
+            rng=trainer.rng,
+        )
+        memory.set_items(place_items(memory.items, queries, trainer.rng))
+
+
+def sample_queries(
+    encoder: nn.Module,
+    get_windows: Callable[[NDArray[np.int64], int], Tensor],
+    blocks: list[WindowBlock],
+    *,
+    batch_size: int,
+    rng: np.random.RandomState,
+) -> NDArray[np.float64]:
+    """Encode a random tenth of the windows: queries (n, D).
+
+    Each length of window is drawn in proportion to its share of the queries.
+    """
+    n_queries = sum(block.length * len(block.starts) for block in blocks)
+    least, most = (min(n / n_queries, 1.0) for n in _KMEANS_QUERIES)
+    share = np.clip(_KMEANS_SHARE, least, most)
+    parts = []
+    for block in blocks:
+        drawn = rng.permutation(block.starts)[: math.ceil(share * len(block.starts))]
+        for batch in gen_batches(len(drawn), batch_size):
+            with torch.inference_mode():
+                queries = encoder(get_windows(drawn[batch], block.length))
+            parts.append(queries.flatten(0, 1).cpu())
+    return torch.cat(parts).double().numpy()
+
+
+def place_items(
+    items: Tensor, queries: NDArray[np.float64], rng: np.random.RandomState
+) -> Tensor:
+    """Return items (M, D) that are the centres of clusters of queries (n, D).
+
+    Constant data has fewer distinct queries than items; those left over stay.
+    """
+    n_clusters = min(len(items), len(np.unique(queries, axis=0)))
+    kmeans = KMeans(n_clusters, random_state=rng).fit(queries)
+    placed = items.clone()
+    placed[:n_clusters] = torch.from_numpy(kmeans.cluster_centers_)
+    return placed

@@ -26,7 +26,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from skmemto._criteria import Deviations
+from skmemto._scoring import Deviations
 from skmemto._series import series_names, split_series
 
 # An error message names this many groups; a fleet has thousands.
@@ -190,7 +190,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             +1 for normal rows, -1 for anomalies.
         """
-        return np.concatenate(self._ask("predict", X, groups))
+        return np.concatenate(self._call_models("predict", X, groups))
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(
@@ -212,7 +212,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
             `score_samples` minus the `offset_` of the row's group; negative for
             anomalies.
         """
-        return np.concatenate(self._ask("decision_function", X, groups))
+        return np.concatenate(self._call_models("decision_function", X, groups))
 
     @available_if(_estimator_has("score_samples"))
     def score_samples(
@@ -236,7 +236,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples,)
             Minus the anomaly score of each row.
         """
-        return np.concatenate(self._ask("score_samples", X, groups))
+        return np.concatenate(self._call_models("score_samples", X, groups))
 
     @available_if(_estimator_has("score"))
     def score(
@@ -260,7 +260,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
             The mean of the groups' scores, weighted by their number of rows; higher
             is better.
         """
-        scores = self._ask("score", X, groups)
+        scores = self._call_models("score", X, groups)
         n_rows = np.diff(split_series(groups, _num_samples(X))).ravel()
         return float(np.average(scores, weights=n_rows))
 
@@ -291,7 +291,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
             NamedTuple of ``input`` (n_samples, n_features) and ``latent``
             (n_samples,), as of `estimator`.
         """
-        parts = self._ask("deviations", X, groups, calibrated=calibrated)
+        parts = self._call_models("deviations", X, groups, calibrated=calibrated)
         return Deviations(*map(np.concatenate, zip(*parts, strict=True)))
 
     @available_if(_estimator_has("reconstruct"))
@@ -313,7 +313,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         X_reconstructed : ndarray of shape (n_samples, n_features)
             The reconstruction in the units of `X`.
         """
-        return np.concatenate(self._ask("reconstruct", X, groups))
+        return np.concatenate(self._call_models("reconstruct", X, groups))
 
     @property
     def offset_(self) -> NDArray[np.float64]:
@@ -330,7 +330,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         tags.non_deterministic = inner.non_deterministic
         return tags
 
-    def _ask(
+    def _call_models(
         self, method: str, X: ArrayLike, groups: ArrayLike | None, **options: Any
     ) -> list[Any]:
         """Call a method of each group's model with its rows."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sklearn.callback import CallbackContext
 
@@ -27,15 +27,32 @@ class FitReporter:
     fitted_attributes : callable
         Gives the attributes that make a usable estimator out of the present
         state; called only when a callback asks.
-    max_iter : int
-        Most epochs a phase can have.
     """
 
     estimator: Any
     context: CallbackContext
     data: dict[str, Any]
     fitted_attributes: Callable[[], dict[str, Any]]
-    max_iter: int
+
+    @classmethod
+    def begin(
+        cls,
+        estimator: Any,
+        data: dict[str, Any],
+        n_tasks: int,
+        fitted_attributes: Callable[[], dict[str, Any]],
+    ) -> Self:
+        """Report that the fit begins, which has `n_tasks` phases and steps."""
+        # The documented, if underscored, way into scikit-learn's callbacks.
+        context = estimator._init_callback_context(max_subtasks=n_tasks)
+        context.call_on_fit_task_begin(estimator=estimator, **data)
+        return cls(estimator, context, data, fitted_attributes)
+
+    def end(self) -> None:
+        """Report that the fit has ended, and the estimator is fitted."""
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=dict, **self.data
+        )
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -47,7 +64,7 @@ class FitReporter:
     @contextmanager
     def phase(self, name: str) -> Iterator["PhaseReporter"]:
         """Report a task that consists of epochs."""
-        task = self._begin(self.context, name, max_subtasks=self.max_iter)
+        task = self._begin(self.context, name, max_subtasks=self.estimator.max_iter)
         yield PhaseReporter(self, name, task)
         task.call_on_fit_task_end(estimator=self.estimator, **self.data)
 
@@ -85,7 +102,7 @@ class PhaseReporter:
     def _line(self, losses: EpochLosses) -> str:
         line = (
             f"[{type(self.fit.estimator).__name__}] {self.name}, epoch "
-            f"{self.epoch}/{self.fit.max_iter}: loss {losses.train:.6f}"
+            f"{self.epoch}/{self.fit.estimator.max_iter}: loss {losses.train:.6f}"
         )
         if losses.validation is not None:
             line += f", validation loss {losses.validation:.6f}"

@@ -1,104 +1,117 @@
 """Series -> scaled series, in float64 and a block of rows at a time.
 
-NaN, a missing reading, stays NaN. So does all of a channel without any reading in
-training: nothing is known of what is normal there.
+A missing value, NaN, stays NaN. So does all of a channel without any value in training:
+nothing is known of what is normal there.
 """
 
-import math
 from collections.abc import Iterator
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import gen_batches
+from sklearn.base import BaseEstimator, TransformerMixin
 
-from skmemto._series import SeriesBounds
+from skmemto._blockwise import RunningMoments, row_blocks
+from skmemto._series import SeriesBounds, split_series
 
-# Of all channels together: 1 MB in float64, for each temporary array of a block.
-_VALUES_PER_BLOCK = 131_072
 # Scaled values beyond this are cut off: their squares would overflow float32.
 _LARGEST_SCALED = 1e15
-# The moments of a channel without any reading yet.
-_UNSEEN = {"mean_": 0.0, "var_": 0.0, "scale_": 1.0}
-# What a network sees of standardized values: one reading beyond would spoil the
-# reconstruction of all rows of its windows.
-LARGEST_SEEN = 30.0
 
 
-def row_blocks(X: NDArray) -> Iterator[slice]:
-    """Cut rows (n, ...) into blocks, so that what is made of one takes little memory.
+class ChannelScaler(TransformerMixin, BaseEstimator):
+    """Scales each channel to zero mean and unit variance.
 
-    X may be larger than memory: a copy of all of it must not be made.
+    Parameters
+    ----------
+    standardize : bool, default=True
+        Whether to scale at all. If not, only channels that are unknown are told.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_features,)
+        What is subtracted from each channel, and what it is then divided by: the
+        standard deviation, and for a constant channel its constant, or 1 if that is 0.
+    constant_ : ndarray of bool of shape (n_features,)
+        Channels that never moved in training; none without `standardize`.
+    unknown_ : ndarray of bool of shape (n_features,)
+        Channels without a value to learn from, or with one only among several rows.
+        They become NaN.
     """
-    values_per_row = max(1, math.prod(X.shape[1:]))
-    return gen_batches(len(X), max(1, _VALUES_PER_BLOCK // values_per_row))
+
+    def __init__(self, standardize: bool = True):
+        self.standardize = standardize
+
+    def fit(
+        self, X: NDArray, y: Any = None, *, series: SeriesBounds | None = None
+    ) -> Self:
+        """Learn from the rows (n_samples, n_features) of the series; by default all.
+
+        Raises
+        ------
+        ValueError
+            If no channel has values to learn from, or a variance overflows.
+        """
+        series = split_series(None, len(X)) if series is None else series
+        moments = RunningMoments.of(_blocks(X, series), X.shape[1])
+        n_rows = int((series[:, 1] - series[:, 0]).sum())
+        self.unknown_ = moments.count < min(2, n_rows)
+        if self.unknown_.all():
+            raise ValueError(
+                "Input X contains no values to learn from: in the training rows all "
+                "are missing (NaN), or all but one of each channel."
+            )
+        self.mean_, self.scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])
+        self.constant_ = np.zeros(X.shape[1], dtype=bool)
+        if self.standardize:
+            self._take(moments)
+        return self
+
+    def _take(self, moments: RunningMoments) -> None:
+        known = ~self.unknown_
+        mean, variance = moments.mean, moments.variance
+        too_large = known & ~np.isfinite(variance)
+        if too_large.any():
+            raise ValueError(
+                "Input X contains values too large to be standardized: the variance of "
+                f"feature {np.flatnonzero(too_large)[0]} overflows float64. Rescale X "
+                "before fit."
+            )
+        self.constant_ = known & _is_rounding(variance, mean, moments.count)
+        constants = np.where(mean == 0, 1.0, np.abs(mean))
+        scale = np.where(self.constant_, constants, np.sqrt(variance))
+        self.mean_ = np.where(known, mean, 0.0)
+        self.scale_ = np.where(known, scale, 1.0)
+
+    def transform(self, X: NDArray) -> NDArray[np.float64]:
+        """Scale rows (..., n_features)."""
+        scaled = X.astype(np.float64)
+        with np.errstate(over="ignore"):
+            scaled -= self.mean_
+            scaled /= self.scale_
+        if self.unknown_.any():
+            scaled[..., self.unknown_] = np.nan
+        return np.clip(scaled, -_LARGEST_SCALED, _LARGEST_SCALED, out=scaled)
+
+    def inverse_transform(self, X: NDArray) -> NDArray[np.float64]:
+        """Bring scaled rows (..., n_features) back to their units."""
+        values = X * self.scale_
+        values += self.mean_
+        values[..., self.unknown_] = np.nan
+        return values
 
 
-def fit_scaler(X: NDArray, series: SeriesBounds, standardize: bool) -> StandardScaler:
-    """Fit a StandardScaler to the rows of the series; an idle one on demand.
-
-    A channel without readings to learn from gets the mean NaN, and so is NaN when
-    scaled; one reading among several rows is not enough either. A channel that is
-    constant is measured by its constant, or by 1 if that is 0.
-    """
-    scaler = StandardScaler()
-    # In blocks: StandardScaler makes float64 copies of what it is given.
+def _blocks(X: NDArray, series: SeriesBounds) -> Iterator[NDArray]:
     for start, stop in series:
         for rows in row_blocks(X[start:stop]):
-            add_rows(scaler, X[start:stop][rows])
-    n_rows = int((series[:, 1] - series[:, 0]).sum())
-    known = np.broadcast_to(scaler.n_samples_seen_ >= min(2, n_rows), X.shape[1])
-    if not known.any():
-        raise ValueError(
-            "Input X contains no readings to learn from: in the training rows all "
-            "values are NaN, or all but one of each channel."
-        )
-    if standardize:
-        _check_scale(scaler, known)
-        constant = constant_channels(scaler)
-        scaler.scale_[constant] = np.abs(scaler.mean_[constant])
-        scaler.scale_[scaler.scale_ == 0] = 1.0
-    else:
-        scaler.mean_[:], scaler.var_[:], scaler.scale_[:] = 0.0, 1.0, 1.0
-    scaler.mean_[~known] = np.nan
-    return scaler
+            yield X[start:stop][rows]
 
 
-def add_rows(scaler: StandardScaler, rows: NDArray) -> None:
-    """Take rows (n, F) into the moments of the scaler; NaN does not count."""
-    empty = np.isnan(rows).all(axis=0)
-    before = {
-        name: np.array(getattr(scaler, name, np.full(len(empty), unseen)))
-        for name, unseen in _UNSEEN.items()
-    }
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaler.partial_fit(rows)
-    # StandardScaler would make NaN, for good, of a channel without a reading here.
-    for name, values in before.items():
-        getattr(scaler, name)[empty] = values[empty]
+def _is_rounding(
+    variance: NDArray[np.float64], mean: NDArray[np.float64], count: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell where a variance is within the rounding of the sums that it is made of.
 
-
-def _check_scale(scaler: StandardScaler, known: NDArray) -> None:
-    too_large = known & ~np.isfinite(scaler.scale_)
-    if too_large.any():
-        raise ValueError(
-            "Input X contains values too large to be standardized: the variance of "
-            f"feature {np.flatnonzero(too_large)[0]} overflows float64. Rescale X "
-            "before fit."
-        )
-
-
-def constant_channels(scaler: StandardScaler) -> NDArray[np.bool_]:
-    """Tell which channels never moved in training; none if it was not standardized."""
-    # Others are divided by the root of their variance.
-    return scaler.var_ < 0.5 * scaler.scale_**2
-
-
-def scale(scaler: StandardScaler, X: NDArray) -> NDArray[np.float64]:
-    """Scale rows (..., n_features)."""
-    scaled = X.astype(np.float64)
-    # What `transform` does, whose checks of X would take longer than that.
-    with np.errstate(over="ignore"):
-        scaled -= scaler.mean_
-        scaled /= scaler.scale_
-    return np.clip(scaled, -_LARGEST_SCALED, _LARGEST_SCALED, out=scaled)
+    The bound of Chan, Golub and LeVeque (1983), as in scikit-learn's scalers.
+    """
+    eps = np.finfo(np.float64).eps
+    return variance <= count * eps * variance + (count * mean * eps) ** 2

@@ -19,19 +19,19 @@ def split_series(groups: ArrayLike | None, n_samples: int) -> SeriesBounds:
     """Return the row range of each series; one series when `groups` is None."""
     if groups is None:
         return np.array([[0, n_samples]], dtype=np.int64)
-    groups = column_or_1d(groups)
-    if groups.shape[0] != n_samples:
+    names: NDArray = column_or_1d(groups)
+    if names.shape[0] != n_samples:
         raise ValueError(
             "groups must have one entry for each row of X, that is "
-            f"{n_samples}. Got {groups.shape[0]} instead."
+            f"{n_samples}. Got {names.shape[0]} instead."
         )
-    if _any_nameless(groups):
+    if _any_nameless(names):
         raise ValueError(
             "groups contains NaN or None. Give every row the name of its series."
         )
-    borders = np.flatnonzero(groups[1:] != groups[:-1]) + 1
+    borders = np.flatnonzero(names[1:] != names[:-1]) + 1
     starts = np.concatenate([[0], borders])
-    (name, n_runs), *_ = Counter(groups[starts].tolist()).most_common(1)
+    ((name, n_runs),) = Counter(names[starts].tolist()).most_common(1)
     if n_runs > 1:
         raise ValueError(
             "The rows of a group must be contiguous, since they are one series in "
@@ -82,7 +82,7 @@ def hold_out_tails(
     return kept, held_out
 
 
-def with_readings(X: NDArray, series: SeriesBounds) -> SeriesBounds:
-    """Leave out series in which all readings are missing."""
+def with_values(X: NDArray, series: SeriesBounds) -> SeriesBounds:
+    """Leave out series in which all values are missing."""
     kept = [not np.isnan(X[start:stop]).all() for start, stop in series]
     return series[np.array(kept, dtype=bool)]

@@ -3,6 +3,8 @@
 Here scores are high for anomalies.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -17,7 +19,9 @@ _RISK = 1e-3
 _MIN_P_VALUE = 1e-3
 
 
-def threshold(scores: NDArray[np.float64], contamination: float | str) -> float:
+def threshold(
+    scores: NDArray[np.float64], contamination: float | Literal["auto"]
+) -> float:
     """Return the threshold that belongs to `contamination`.
 
     A number is the share of `scores` that shall lie above the threshold; "auto"

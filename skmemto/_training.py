@@ -1,4 +1,4 @@
-"""The epoch loop. It knows no network by name: a network offers `loss(batch)`."""
+"""The epoch loop. It knows no network by name, only what all of them offer."""
 
 import copy
 import math
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from skmemto import _distributed
 from skmemto._device import autocast
+from skmemto._nn.network import WindowNetwork
 from skmemto._windows import WindowBlock
 
 
@@ -77,16 +78,16 @@ class Trainer:
 
     Parameters
     ----------
-    network : nn.Module
+    network : WindowNetwork
         Offers ``loss(windows, generator) -> scalar``.
-    read : callable
-        ``read(starts, length)`` gives windows (B, L, F) on the device.
+    get_windows : callable
+        ``get_windows(starts, length)`` gives windows (B, L, F) on the device.
     train_blocks, validation_blocks : list of WindowBlock
         Where the windows are; nothing is held out when the latter is empty.
     """
 
-    network: nn.Module
-    read: Callable[[np.ndarray, int], Tensor]
+    network: WindowNetwork
+    get_windows: Callable[[np.ndarray, int], Tensor]
     train_blocks: list[WindowBlock]
     validation_blocks: list[WindowBlock]
     batch_size: int
@@ -103,8 +104,12 @@ class Trainer:
         """Train until `max_iter` epochs, no improvement, or `reporter` says stop.
 
         With held-out windows the network ends in the state of its best epoch, all
-        parameters and buffers together.
+        parameters and buffers together. In a distributed fit all ranks begin with the
+        state of the first, and end with it.
         """
+        # What the first rank did alone, between two phases, is not known to the others.
+        _distributed.broadcast(self.network.state_dict().values())
+        self.rng = _distributed.from_first_rank(self.rng)
         fused = torch.device(self.device).type in ("cpu", "cuda")
         optimizer = torch.optim.Adam(
             self.network.parameters(), lr=learning_rate, fused=fused
@@ -123,6 +128,8 @@ class Trainer:
                 break
         if best_state is not None:
             self.network.load_state_dict(best_state)
+        # On several threads rounding is not the same.
+        _distributed.broadcast(self.network.state_dict().values())
         self.network.eval()
 
     def _epoch(self, optimizer: torch.optim.Optimizer) -> EpochLosses:
@@ -157,7 +164,7 @@ class Trainer:
         n_windows = 0
         for starts, length in batches:
             part, weight = _distributed.shard(starts)
-            windows = self.read(part, length)
+            windows = self.get_windows(part, length)
             with autocast(self.device, self.precision):
                 loss = self.network.loss(
                     windows, None if optimizer is None else self.generator

@@ -6,13 +6,21 @@ n_features ever exists.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
+from torch import Tensor
 
+from skmemto._scaling import ChannelScaler
 from skmemto._series import SeriesBounds
+
+# What a network sees of standardized values: one value beyond would spoil the
+# reconstruction of all rows of its windows.
+_LARGEST_SEEN = 30.0
 
 
 class WindowBlock(NamedTuple):
@@ -57,6 +65,26 @@ def take_windows(X: NDArray, starts: NDArray[np.int64], length: int) -> NDArray:
     return X[starts[:, np.newaxis] + np.arange(length)]
 
 
+@dataclass(frozen=True)
+class WindowReader:
+    """Gives rows of X as the stations after it want them."""
+
+    X: NDArray
+    scaler: ChannelScaler
+    device: str
+
+    def rows(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return rows (n, F), scaled."""
+        return self.scaler.transform(self.X[rows])
+
+    def windows(self, starts: NDArray[np.int64], length: int) -> Tensor:
+        """Return windows (B, L, F) as a network sees them: scaled, in float32."""
+        windows = self.scaler.transform(take_windows(self.X, starts, length))
+        if self.scaler.standardize:
+            np.clip(windows, -_LARGEST_SEEN, _LARGEST_SEEN, out=windows)
+        return torch.from_numpy(windows.astype(np.float32)).to(self.device)
+
+
 def merge_overlaps(
     batches: Iterable[tuple[NDArray[np.int64], NDArray]],
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
@@ -75,8 +103,8 @@ def merge_overlaps(
     means : ndarray of shape (n, C)
         Their values, averaged over the windows that hold the row.
     """
-    rows, count = np.empty(0, dtype=np.int64), np.empty(0)
-    total = None
+    rows: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    count, total = np.empty(0), None
     for starts, values in batches:
         length, n_columns = values.shape[1:]
         if total is None:

@@ -126,8 +126,9 @@ class AnomalyScoreDisplay:
         self.score_line_ = bottom.plot(index, -self.score, color="black", lw=1)[0]
         if self.threshold is not None:
             threshold = np.broadcast_to(np.negative(self.threshold), len(index))
-            kw = {"color": "tab:green", "lw": 1.5, "label": "threshold"}
-            self.threshold_line_ = bottom.plot(index, threshold, **kw)[0]
+            (self.threshold_line_,) = bottom.plot(
+                index, threshold, color="tab:green", lw=1.5, label="threshold"
+            )
         self._annotate(n_channels)
         return self
 
@@ -237,39 +238,46 @@ class AnomalyScoreDisplay:
             If shapes do not match, `y` holds anything but 0 and 1, or `index` strings.
         """
         names = getattr(X, "columns", None) if feature_names is None else feature_names
-        X = check_array(X, ensure_all_finite="allow-nan", input_name="X")
-        rows, columns = X.shape[:1], X.shape[1:]
-        y = _check_shape(y, "y", rows)
-        if y is not None and not np.isin(y, [0, 1]).all():
+        values: np.ndarray = check_array(
+            X, ensure_all_finite="allow-nan", input_name="X"
+        )
+        rows, columns = values.shape[:1], values.shape[1:]
+        labels = _check_shape(y, "y", rows)
+        if labels is not None and not np.isin(labels, [0, 1]).all():
             raise ValueError(
                 f"The 'y' parameter of {cls.__name__} must hold 1 for anomalous and 0 "
-                f"for normal rows. Got the values {np.unique(y)[:5]} instead."
+                f"for normal rows. Got the values {np.unique(labels)[:5]} instead."
             )
-        index = _check_shape(index, "index", rows)
-        if index is not None and isinstance(index[0], str):
-            raise ValueError(f"'index' must hold numbers or times. Got '{index[0]}'.")
-        if np.size(threshold) > 1:
-            threshold = _check_shape(threshold, "threshold", rows)
+        positions = _check_shape(index, "index", rows)
+        if positions is not None and isinstance(positions[0], str):
+            raise ValueError(
+                f"'index' must hold numbers or times. Got '{positions[0]}'."
+            )
+        line: Any = threshold
+        if line is not None and np.size(line) > 1:
+            line = _check_shape(line, "threshold", rows)
         display = cls(
-            X=X,
+            X=values,
             score=_check_shape(score, "score", rows),
-            reconstruction=_check_shape(reconstruction, "reconstruction", X.shape),
-            y=y,
-            threshold=threshold,
+            reconstruction=_check_shape(reconstruction, "reconstruction", values.shape),
+            y=labels,
+            threshold=line,
             feature_names=_check_shape(names, "feature_names", columns),
-            index=index,
+            index=positions,
         )
         return display.plot(axes=axes, max_channels=max_channels)
 
 
 def _check_shape(value: ArrayLike | None, name: str, shape: tuple) -> Any:
-    value = None if value is None else np.asarray(value)
-    if value is not None and value.shape != shape:
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.shape != shape:
         raise ValueError(
             f"The {name!r} parameter of AnomalyScoreDisplay must be of shape {shape} "
-            f"to match X. Got shape {value.shape} instead."
+            f"to match X. Got shape {array.shape} instead."
         )
-    return value
+    return array
 
 
 def _check_axes(axes: ArrayLike | None, n_axes: int) -> np.ndarray:

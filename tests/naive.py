@@ -1,11 +1,11 @@
-"""The networks as their papers write them: loops, one number at a time.
+"""The networks and scores as their papers write them: loops, one number at a time.
 
 MEMTO is arXiv 2312.02530, to which the equations belong where no other paper is named;
 the Anomaly Transformer is arXiv 2110.02642.
 
 Slow and obvious on purpose, NumPy only, always in float64: the tests hold the
 package against it. Weights are arrays by name, `weights_of` reads them from a torch
-module and `part` takes those of one layer.
+module and `part` takes those of one layer. NaN is a missing value.
 
 L steps of a window, F features, D = d_model, M memory items, T tokens.
 """
@@ -31,6 +31,10 @@ def part(weights, prefix):
         for name, array in weights.items()
         if name.startswith(prefix + ".")
     }
+
+
+def of(weights, name):
+    return weights[f"{name}.weight"], weights[f"{name}.bias"]
 
 
 def softmax(logits):
@@ -95,9 +99,7 @@ def positions(n_steps, d_model):
 
 
 def queries_keys_values(x, weights):
-    mapped = np.array(
-        [linear(v, weights["qkv.weight"], weights["qkv.bias"]) for v in x]
-    )
+    mapped = np.array([linear(v, *of(weights, "qkv")) for v in x])
     return np.split(mapped, 3, axis=1)
 
 
@@ -130,9 +132,7 @@ def self_attention(x, weights, n_heads):
         for t in range(n_steps):
             for s in range(n_steps):
                 mixed[t, mine] += attention[head, t, s] * values[s, mine]
-    return np.array(
-        [linear(v, weights["out.weight"], weights["out.bias"]) for v in mixed]
-    )
+    return np.array([linear(v, *of(weights, "out")) for v in mixed])
 
 
 def encoder_layer(x, weights, n_heads):
@@ -140,16 +140,10 @@ def encoder_layer(x, weights, n_heads):
     attended = self_attention(x, part(weights, "attention"), n_heads)
     outputs = []
     for token, mixed in zip(x, attended, strict=True):
-        middle = layer_norm(
-            token + mixed, weights["norm1.weight"], weights["norm1.bias"]
-        )
-        hidden = gelu(
-            linear(middle, weights["linear1.weight"], weights["linear1.bias"])
-        )
-        fed = linear(hidden, weights["linear2.weight"], weights["linear2.bias"])
-        outputs.append(
-            layer_norm(middle + fed, weights["norm2.weight"], weights["norm2.bias"])
-        )
+        middle = layer_norm(token + mixed, *of(weights, "norm1"))
+        hidden = gelu(linear(middle, *of(weights, "linear1")))
+        fed = linear(hidden, *of(weights, "linear2"))
+        outputs.append(layer_norm(middle + fed, *of(weights, "norm2")))
     return np.array(outputs)
 
 
@@ -160,9 +154,7 @@ def encoder(x, weights, n_heads):
     n_layers = len({name.split(".")[1] for name in weights if "layers." in name})
     for i in range(n_layers):
         x = encoder_layer(x, part(weights, f"layers.{i}"), n_heads)
-    return np.array(
-        [layer_norm(v, weights["norm.weight"], weights["norm.bias"]) for v in x]
-    )
+    return np.array([layer_norm(v, *of(weights, "norm")) for v in x])
 
 
 def memory_content(items, queries, temperature):
@@ -204,8 +196,7 @@ def memory_read(queries, items, temperature):
 
 def decoder(x, weights):
     """Two fully connected layers: one vector (2 D,) -> (F,)."""
-    hidden = gelu(linear(x, weights["hidden.weight"], weights["hidden.bias"]))
-    return linear(hidden, weights["out.weight"], weights["out.bias"])
+    return linear(gelu(linear(x, *of(weights, "hidden"))), *of(weights, "out"))
 
 
 def entropy(attention):
@@ -216,9 +207,7 @@ def entropy(attention):
 def loss(windows, reconstruction, attention, entropy_weight):
     """Reconstruction error plus weighted entropy; the paper sums, we average."""
     # Eq. 6: over all entries.
-    errors = [
-        (x - y) ** 2 for x, y in zip(windows.flat, reconstruction.flat, strict=True)
-    ]
+    errors = input_deviation(windows, reconstruction).ravel()
     # Eq. 7: over all tokens.
     entropies = [entropy(row) for row in attention]
     # Eq. 8.
@@ -227,9 +216,7 @@ def loss(windows, reconstruction, attention, entropy_weight):
 
 def latent_deviation(queries, items):
     """Eq. 9: squared distance of each query (T, D) to the item nearest to it."""
-    return np.array(
-        [min(sum((query - item) ** 2) for item in items) for query in queries]
-    )
+    return np.array([min(sum((q - m) ** 2) for m in items) for q in queries])
 
 
 def input_deviation(windows, reconstruction):
@@ -247,13 +234,8 @@ def memto(windows, weights, *, n_heads, temperature, update=False):
     memory = part(weights, "memory")
     items = memory["items"]
     if update:
-        items = memory_update(
-            items,
-            tokens,
-            memory["gate_item.weight"],
-            memory["gate_content.weight"],
-            temperature,
-        )
+        gates = memory["gate_item.weight"], memory["gate_content.weight"]
+        items = memory_update(items, tokens, *gates, temperature)
     attention, retrieved = memory_read(tokens, items, temperature)
     decoded = [
         decoder(np.concatenate(both), part(weights, "decoder"))
@@ -271,9 +253,7 @@ def memto(windows, weights, *, n_heads, temperature, update=False):
 def prior_association(x, weights):
     """Gaussian of the distance in time (Anomaly Transformer, eq. 2): (H, L, L)."""
     n_steps = len(x)
-    spread = np.array(
-        [linear(v, weights["spread.weight"], weights["spread.bias"]) for v in x]
-    )
+    spread = np.array([linear(v, *of(weights, "spread")) for v in x])
     prior = np.zeros((spread.shape[1], n_steps, n_steps))
     for head in range(spread.shape[1]):
         for i in range(n_steps):
@@ -329,17 +309,18 @@ def anomaly_transformer(windows, weights, *, n_heads):
                 )
             )
             x = encoder_layer(x, of_layer, n_heads)
-        of_decoder = part(weights, "decoder")
-        reconstruction.append(
-            [
-                linear(token, of_decoder["weight"], of_decoder["bias"])
-                for token in encoder(window, of_encoder, n_heads)
-            ]
-        )
+        tokens = encoder(window, of_encoder, n_heads)
+        reconstruction.append([linear(v, *of(weights, "decoder")) for v in tokens])
     return {
         "discrepancies": np.array(discrepancies),
         "reconstruction": np.array(reconstruction),
     }
+
+
+def mean(values):
+    """Mean over what is not missing."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 def softmax_weights(latent, window_size, temperature):
@@ -349,7 +330,9 @@ def softmax_weights(latent, window_size, temperature):
     weights = np.full(n_steps, np.nan)
     for start in range(0, n_steps, length):
         first = min(start, n_steps - length)
-        inside = softmax([v / temperature for v in latent[first : first + length]])
+        window = latent[first : first + length]
+        logits = [-math.inf if math.isnan(v) else v / temperature for v in window]
+        inside = softmax(logits)
         for t in range(start, first + length):
             weights[t] = inside[t - first]
     return weights
@@ -358,12 +341,7 @@ def softmax_weights(latent, window_size, temperature):
 def softmax_criterion(latent, input_deviations, window_size, temperature):
     """Eq. 11: share of the window's latent deviation times the input deviation."""
     weights = softmax_weights(latent, window_size, temperature)
-    return np.array(
-        [
-            weight * sum(row) / len(row)
-            for weight, row in zip(weights, input_deviations, strict=True)
-        ]
-    )
+    return weights * np.array([mean(row) for row in input_deviations])
 
 
 def calibrate(input_deviations):
@@ -391,10 +369,10 @@ def calibrated_criterion(input_deviations, scale, limit):
     scores = []
     for row in input_deviations:
         ratios = [
-            (v if v <= m else m * (1 + 0.1 * math.log(v / m))) / s
+            (m * (1 + 0.1 * math.log(v / m)) if v > m else v) / s
             for v, s, m in zip(row, scale, limit, strict=True)
         ]
-        scores.append((sum(ratio**4 for ratio in ratios) / len(ratios)) ** (1 / 4))
+        scores.append(mean([ratio**4 for ratio in ratios]) ** (1 / 4))
     return np.array(scores)
 
 
@@ -438,3 +416,34 @@ def merge_overlaps(starts, values):
         for step, value in enumerate(window):
             said.setdefault(start + step, []).append(value)
     return {row: sum(said[row]) / len(said[row]) for row in sorted(said)}
+
+
+def row_outputs(network, X, series, window_size, stride):
+    """What the network says of each row, averaged over its windows: (n, F), (n,).
+
+    The network maps one window (L, F) to its reconstruction and latent deviations (L,).
+    """
+    places = windows(series, window_size, stride)
+    said = [np.column_stack(network(X[start : start + n])) for start, n in places]
+    merged = merge_overlaps([start for start, _ in places], said)
+    outputs = np.array([merged[row] for row in range(len(X))])
+    return outputs[:, :-1], outputs[:, -1]
+
+
+def deviations(X, reconstruction, latent):
+    """Deviations of each row; one without any value has no latent one either."""
+    squares = input_deviation(X, reconstruction)
+    known = [not math.isnan(mean(row)) for row in squares]
+    return squares, np.where(known, latent, math.nan)
+
+
+def scores(input_deviations, latent, series, criterion, span, order):
+    """Score each series, then take the power mean over its time."""
+    result = np.full(len(latent), math.nan)
+    for start, stop in series:
+        of_rows = criterion(input_deviations[start:stop], latent[start:stop])
+        if span > 1:
+            average = exponential_average(of_rows**order, span, 5 * span)
+            of_rows = average ** (1 / order)
+        result[start:stop] = of_rows
+    return result

@@ -1,6 +1,6 @@
 """The metrics as their papers write them: loops, one sample and one threshold a time.
 
-Slow and obvious on purpose. `tests/test_metrics.py` holds the package against them.
+Slow and obvious on purpose. The `test_metrics_*.py` hold the package against them.
 """
 
 import math

@@ -12,18 +12,15 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from conftest import QUICK, make_waves
+from conftest import QUICK, initialized, make_waves, random_tensor
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import distributed, multiprocessing
 
 from skmemto import AnomalyTransformerDetector, MEMTODetector, _distributed
-from skmemto._nn.anomaly_transformer import (
-    AnomalyTransformerConfig,
-    AnomalyTransformerNetwork,
-)
-from skmemto._nn.layers import build_empty
-from skmemto._nn.memto import MEMTOConfig, MEMTONetwork
-from skmemto._training import _fill_gradients
+from skmemto._nn.anomaly_transformer import AnomalyTransformerNetwork
+from skmemto._nn.memto import MEMTONetwork
+from skmemto._training import Trainer, _fill_gradients
+from skmemto._windows import WindowBlock
 
 N_RANKS = 2
 SECONDS = 120  # until all is taken to hang
@@ -36,7 +33,7 @@ SAME_AS_ON_ONE = {
     "anomaly transformer": partial(
         AnomalyTransformerDetector, **{**SMALL, "noise": 0.0, "batch_size": 5}
     ),
-    "missing readings": partial(MEMTO, noise=0.0, batch_size=5),
+    "missing values": partial(MEMTO, noise=0.0, batch_size=5),
     "more ranks than windows": partial(MEMTO, noise=0.0, batch_size=1, stride=16),
     "early stopping": partial(
         MEMTO,
@@ -44,10 +41,7 @@ SAME_AS_ON_ONE = {
         max_iter=5, n_iter_no_change=1, tol=0.3,
     ),
 }  # fmt: skip
-NETWORKS = {
-    MEMTONetwork: MEMTOConfig(3, 4, 8, 2, 1, 16, 0.0, 0.0, 0.1, 0.01),
-    AnomalyTransformerNetwork: AnomalyTransformerConfig(3, 8, 2, 1, 16, 0.0, 0.0, 3.0),
-}
+NETWORKS = [MEMTONetwork, AnomalyTransformerNetwork]
 FITS = {
     **SAME_AS_ON_ONE,
     "noise": partial(MEMTO, noise=0.5, dropout=0.1, batch_size=8),
@@ -57,8 +51,8 @@ FITS = {
 
 
 def fit(name, X):
-    """Fit one of FITS; the readings of one channel are missing from a tenth of X."""
-    if name == "missing readings":
+    """Fit one of FITS; the values of one channel are missing from a tenth of X."""
+    if name == "missing values":
         X = X.copy()
         X[: len(X) // 10, 0] = np.nan
     return FITS[name]().fit(X)
@@ -82,13 +76,12 @@ class StopAfterOne:
 
 def gradients():
     """Gradients of one batch of five windows, and the memory after it."""
-    windows = torch.randn(5, 8, 3, generator=torch.Generator().manual_seed(0))
+    windows = random_tensor(5, 8, 2, seed=0)
     windows[0, 1:] = torch.nan  # on one rank only
     part, weight = _distributed.shard(np.arange(5))
     result = {}
-    for network_class, config in NETWORKS.items():
-        network = build_empty(partial(network_class, config))
-        network.initialize(torch.Generator().manual_seed(0))
+    for network_class in NETWORKS:
+        network = initialized(network_class, d_model=8)
         network.loss(windows[part]).backward()
         _fill_gradients(network)
         _distributed.sum_gradients(network.parameters(), weight)
@@ -99,9 +92,59 @@ def gradients():
     return result
 
 
+class Level(torch.nn.Module):
+    """Predicts one number everywhere; what it counts is different on each rank."""
+
+    def __init__(self, rank):
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.tensor(float(rank)))
+        self.register_buffer("count", torch.tensor(10.0 * rank))
+        self.rank, self.seen = rank, []
+
+    def loss(self, windows, generator):
+        self.seen.append(windows[:, 0].tolist())
+        self.count += 1 + self.rank
+        return (windows - self.level).square().mean()
+
+
+class SaysNothing:
+    def begin_epoch(self): ...
+    def end_epoch(self, losses):
+        return False
+
+
+def run_trainer(rank):
+    """Train where the ranks disagree at first; tell what became of it."""
+    network = Level(rank)
+    trainer = Trainer(
+        network,
+        lambda starts, length: torch.from_numpy(starts[:, None] / 10.0).float(),
+        [WindowBlock(1, np.arange(8))],
+        [],
+        batch_size=4, max_iter=1, tol=0.0, n_iter_no_change=9, device="cpu",
+        precision="float32", rng=np.random.RandomState(rank),
+        generator=torch.Generator(),
+    )  # fmt: skip
+    trainer.run(0.1, SaysNothing())
+    parts, network.seen = network.seen, []
+    network.level.data += rank  # something that one rank did alone
+    trainer.run(0.1, SaysNothing())
+    return {
+        "parts": parts, "level": network.level.item(),
+        "count": network.count.item(), "drawn": trainer.rng.randint(10**6),
+    }  # fmt: skip
+
+
 def seen_by_a_rank(rank, X):
     """All that the tests want to know of one rank."""
     seen = {name: fit(name, X) for name in FITS}
+    seen["trainer"] = run_trainer(rank)
+    not_asked = AssertionError("k-means is for the first rank")
+    with mock.patch("skmemto._memto.place_items", side_effect=not_asked) as kmeans:
+        if rank == 0:
+            kmeans.side_effect = lambda items, queries, rng: torch.ones_like(items)
+        seen["k-means"] = MEMTO(learning_rate=1e-9, max_iter=1).fit(X)
+        seen["n_kmeans"] = kmeans.call_count
     with mock.patch.object(_distributed, "broadcast"):  # the steps themselves agree
         seen["no seed"] = AnomalyTransformerDetector(
             **{**SMALL, "random_state": None}
@@ -166,8 +209,7 @@ def numbers(detector):
     """Everything that a fit found out, by name."""
     return {
         **{name: t.numpy() for name, t in detector.model_.state_dict().items()},
-        "mean_": detector.scaler_.mean_,
-        "var_": detector.scaler_.var_,
+        **vars(detector.scaler_),
         **{
             name: value
             for name, value in vars(detector).items()
@@ -177,7 +219,7 @@ def numbers(detector):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*FITS, "no seed"])
+@pytest.mark.parametrize("name", [*FITS, "no seed", "k-means"])
 def test_all_ranks_end_with_the_same_model(name, ranks):
     first, second = (numbers(seen[name]) for seen in ranks)
     assert first.keys() == second.keys()
@@ -203,6 +245,25 @@ def test_the_gradients_are_those_of_one_process(ranks):
         for seen in ranks:
             for together, gradient in zip(seen["gradients"][name], alone, strict=True):
                 torch.testing.assert_close(together, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_kmeans_runs_on_the_first_rank_only(ranks):
+    assert [seen["n_kmeans"] for seen in ranks] == [1, 0]
+    # What it found, here ones, the others go on from: on any rank with other items the
+    # updates would tell them apart.
+    for seen in ranks:
+        assert np.ptp(seen["k-means"].memory_items_, axis=0).max() == 0
+
+
+def test_each_phase_begins_and_ends_with_the_state_of_the_first_rank(ranks):
+    first, second = (seen["trainer"] for seen in ranks)
+    # Two batches of four, of which each rank sees two: all eight windows together.
+    together = [a + b for a, b in zip(first["parts"], second["parts"], strict=True)]
+    assert [len(batch) for batch in together] == [4, 4]
+    assert_allclose(np.sort(np.concatenate(together)), np.arange(8) / 10, rtol=1e-6)
+    assert 0 < first["level"] == second["level"] < 0.5  # begun at 0, not at 1
+    assert first["count"] == second["count"] == 4  # of the first in all four steps
+    assert first["drawn"] == second["drawn"]
 
 
 def test_early_stopping_stops_early(ranks):
@@ -263,3 +324,20 @@ def test_batches_are_shared_out(monkeypatch):
         assert_array_equal(_distributed.shard(batch[:2])[0], batch[:2])
     assert [list(part) for part, _ in parts] == [[5, 1], [3, 9], [8]]
     assert sum(weight for _, weight in parts) == pytest.approx(1)
+
+
+def test_alone_everything_stays_as_it_is():
+    assert (_distributed.world_size(), _distributed.rank()) == (1, 0)
+    x, rng = torch.tensor([1.0, 2.0]), np.random.RandomState(0)
+    assert _distributed.sum_over_ranks(x).tolist() == [1, 2]
+    assert (_distributed.any_rank(True), _distributed.any_rank(False)) == (True, False)
+    parameter = torch.nn.Parameter(x.clone())
+    parameter.grad = torch.ones(2)
+    _distributed.sum_gradients([parameter], 0.5)
+    assert parameter.grad.tolist() == [1, 1]
+    _distributed.broadcast([x])
+    assert x.tolist() == [1, 2]
+    assert _distributed.from_first_rank(rng) is rng
+    assert _distributed.agree(np.ones((3, 1)), np.array([[0, 3]]), rng) is rng
+    average = _distributed.softmax_average(torch.zeros(3, 2), torch.eye(2))
+    assert average.tolist() == [[0.5, 0.5]] * 3

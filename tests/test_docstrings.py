@@ -49,6 +49,16 @@ def test_every_class_and_function_has_an_example(module):
         assert ">>>" in inspect.getdoc(thing), name
 
 
+def test_metrics_are_listed_in_order_and_scorers_named():
+    assert sorted(metrics.__all__) == list(metrics.__all__)
+    for name in metrics.__all__:
+        member = getattr(metrics, name)
+        if name.endswith("_scorer") and not name.startswith("make"):
+            assert f"``{name}``" in metrics.make_anomaly_scorer.__doc__
+        else:
+            assert ">>>" in member.__doc__
+
+
 # What the detectors share they describe in the same words, but for these.
 OF_ITS_OWN = {
     "temperature", "max_iter", "learning_rate", "early_stopping", "n_iter_no_change",

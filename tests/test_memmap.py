@@ -7,7 +7,7 @@ import pytest
 from conftest import QUICK, make_waves
 from numpy.testing import assert_array_equal
 
-from skmemto import MEMTODetector, _scaling
+from skmemto import MEMTODetector, _blockwise
 
 # As little work for a row as can be: what counts is what is allocated for it.
 CHEAP = QUICK | {"d_model": 4, "n_heads": 1, "score_stride": 16, "stride": 1000}
@@ -59,7 +59,7 @@ def peak_bytes(function, X):
 def test_memory_is_that_of_few_numbers_a_row(
     tmp_path, monkeypatch, criterion, n_arrays
 ):
-    monkeypatch.setattr(_scaling, "_VALUES_PER_BLOCK", 4096)  # small beside the rows
+    monkeypatch.setattr(_blockwise, "_VALUES_PER_BLOCK", 4096)  # small beside the rows
     long = np.tile(make_waves(n_features=4), (100, 2)).astype(np.float32)
     long[MISSING_ROW] = np.nan
     long = open_read_only(tmp_path / "X.npy", np.asfortranarray(long))  # 40,000 x 8
@@ -69,6 +69,6 @@ def test_memory_is_that_of_few_numbers_a_row(
     for function in (detector.fit, detector.score_samples):
         short_peak, long_peak = (peak_bytes(function, X) for X in (short, long))
         a_row = (long_peak - short_peak) / (len(long) - len(short))
-        # Arrays of float64, a mask, and a window's start every 16 rows; the readings
+        # Arrays of float64, a mask, and a window's start every 16 rows; the values
         # of a row would be 32 bytes, or 64 in float64.
         assert a_row < 8 * n_arrays + 2

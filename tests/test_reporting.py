@@ -87,6 +87,17 @@ def test_failing_fit_tears_down(detector):
     assert not hasattr(detector, "_callback_fit_ctx")
 
 
+def test_an_interrupted_fit_leaves_the_previous_one(detector, waves):
+    class Interrupt(Recorder):
+        def on_fit_task_end(self, estimator, context):
+            raise KeyboardInterrupt
+
+    scores = detector.fit(waves).score_samples(waves)
+    with pytest.raises(KeyboardInterrupt):
+        detector.set_callbacks(Interrupt()).fit(waves[:, :2])
+    assert_array_equal(detector.score_samples(waves), scores)
+
+
 def test_scoring_monitor_sees_every_epoch(detector, phases, waves):
     y = np.zeros(400, dtype=int)
     y[100:110] = 1

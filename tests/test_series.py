@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from skmemto._series import hold_out_tails, series_names, split_series
+from skmemto._series import hold_out_tails, series_names, split_series, with_values
 
 
 def test_one_series_without_groups():
@@ -58,3 +58,11 @@ def test_a_date_is_the_same_name_in_any_unit():
         for unit in ("s", "us", "ns")
     ]
     assert names[0] == names[1] == names[2]
+
+
+def test_series_without_values_are_left_out():
+    X = np.full((9, 2), np.nan)
+    X[4, 1] = X[8, 0] = 1.0
+    series = np.array([[0, 3], [3, 6], [6, 8], [8, 9]])
+    assert_array_equal(with_values(X, series), [[3, 6], [8, 9]])
+    assert with_values(X[:3], series[:1]).shape == (0, 2)

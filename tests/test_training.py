@@ -41,13 +41,13 @@ def make_trainer(X=None, validation=None, **kwargs):
     X = np.ones(20, dtype=np.float32) if X is None else X
     batches = []
 
-    def read(starts, length):
+    def get_windows(starts, length):
         batches.append((sorted(starts), length))
         return torch.from_numpy(np.stack([X[s : s + length] for s in starts]))
 
     trainer = Trainer(
         Constant(),
-        read,
+        get_windows,
         train_blocks=[
             WindowBlock(4, np.arange(0, 12, 2)), WindowBlock(2, np.array([9]))
         ],

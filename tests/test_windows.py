@@ -1,12 +1,17 @@
+"""Series -> windows, and windows -> series."""
+
 from itertools import pairwise
 
 import naive
 import numpy as np
 import pytest
+import torch
+from conftest import make_waves, punch_holes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skmemto._windows import merge_overlaps, take_windows, window_blocks
+from skmemto._scaling import ChannelScaler
+from skmemto._windows import WindowReader, merge_overlaps, take_windows, window_blocks
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -106,6 +111,49 @@ def test_take_windows_copies():
     X = np.zeros((5, 1))
     take_windows(X, np.array([0, 1]), 3)[:] = 1
     assert (X == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_reader_gives_scaled_rows_and_windows(dtype):
+    X = punch_holes(make_waves()).astype(dtype)
+    scaler = ChannelScaler().fit(X)
+    reader = WindowReader(X, scaler, "cpu")
+    expected = scaler.transform(X)
+    rows = reader.rows(np.array([3, 0, 399]))
+    assert rows.dtype == np.float64
+    np.testing.assert_array_equal(rows, expected[[3, 0, 399]])
+    windows = reader.windows(np.array([20, 0, 395]), 5)
+    assert (windows.dtype, windows.device.type) == (torch.float32, "cpu")
+    for start, window in zip([20, 0, 395], windows.numpy(), strict=True):
+        expected_window = expected[start : start + 5].astype(np.float32)
+        np.testing.assert_array_equal(window, expected_window)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_reader_clips_what_a_network_sees_of_standardized_values(standardize):
+    X = np.tile([[-1.0], [1.0]], (10, 1))  # mean 0, standard deviation 1
+    scaler = ChannelScaler(standardize).fit(X)
+    X[:6, 0] = [29, 31, -31, 1e9, np.nan, 1e300]
+    reader = WindowReader(X, scaler, "cpu")
+    cut_off = [29, 31, -31, 1e9, np.nan, 1e15]  # by the scaler
+    np.testing.assert_array_equal(reader.rows(np.arange(6))[:, 0], cut_off)
+    seen = [29, 30, -30, 30, np.nan, 30] if standardize else np.float32(cut_off)
+    np.testing.assert_array_equal(reader.windows(np.array([0]), 6)[0, :, 0], seen)
+
+
+def test_reader_leaves_the_data_alone():
+    X = punch_holes(make_waves())
+    X.flags.writeable = False
+    reader = WindowReader(X, ChannelScaler().fit(X), "cpu")
+    reader.windows(np.array([0]), 400).fill_(0.0)
+    reader.rows(np.arange(400)).fill(0.0)
+    assert np.nanstd(X) > 0
+
+
+def test_reader_puts_windows_on_the_device():
+    X = make_waves()
+    reader = WindowReader(X, ChannelScaler().fit(X), "meta")
+    assert reader.windows(np.array([0, 1]), 5).device.type == "meta"
 
 
 def in_batches(starts, values, cuts):

@@ -1,11 +1,9 @@
-"""The network of the Anomaly Transformer (Xu et al., ICLR 2022, arXiv 2110.02642).
-
-Shapes: B windows, L steps, F features, D = d_model, H heads.
-"""
+"""The network of the Anomaly Transformer (Xu et al., ICLR 2022, arXiv 2110.02642)."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +13,11 @@ from skmemto._nn.layers import (
     EncoderLayer,
     SelfAttention,
     add_noise,
-    initialize,
+    initialize_weights,
     reconstruction_error,
 )
+from skmemto._nn.network import WindowNetwork
+from skmemto._nn.shapes import Float
 
 # Inside the logarithms of the divergence, as in the authors' code. Without it the
 # far tail of a Gaussian would make the divergence as good as infinite.
@@ -38,11 +38,12 @@ class AnomalyTransformerConfig:
     discrepancy_weight: float
 
 
-class Associations(NamedTuple):
+@dataclass(frozen=True)
+class Associations:
     """How each step is tied to the others; rows sum to one."""
 
-    prior: Tensor  # (B, H, L, L), by how near they are
-    series: Tensor  # (B, H, L, L), by what they hold
+    prior: Float[Tensor, "B H L L"]  # by how near they are
+    series: Float[Tensor, "B H L L"]  # by what they hold
 
 
 class AnomalyAttention(SelfAttention):
@@ -52,16 +53,22 @@ class AnomalyAttention(SelfAttention):
         super().__init__(d_model, n_heads)
         self.spread = nn.Linear(d_model, n_heads)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Associations]:
-        """Map tokens (B, L, D) to tokens (B, L, D) and their associations."""
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        """Map tokens to tokens."""
+        return self.associate(x)[0]
+
+    def associate(
+        self, x: Float[Tensor, "B L D"]
+    ) -> tuple[Float[Tensor, "B L D"], Associations]:
+        """Map tokens to tokens and their associations."""
         q, k, v = self.split(x)
         logits = (q / math.sqrt(q.shape[-1])) @ k.mT  # (B, H, L, L)
         # In bfloat16 the associations would be too coarse to compare.
         series = logits.to(self.spread.weight.dtype).softmax(dim=-1)
         return self.merge(series.to(v) @ v), Associations(self.prior(x), series)
 
-    def prior(self, x: Tensor) -> Tensor:
-        """Make of each token (B, L, D) a Gaussian for each head: (B, H, L, L)."""
+    def prior(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L L"]:
+        """Make of each token a Gaussian for each head."""
         spread = self.spread(x).to(self.spread.weight.dtype).mT  # (B, H, L)
         # sigma = 3^(sigmoid(5 s) + 1e-5) - 1 as in the authors' code, in (0, 2).
         exponent = torch.sigmoid(5 * spread) + 1e-5
@@ -72,17 +79,17 @@ class AnomalyAttention(SelfAttention):
         return (distance**2 * (-0.5 / sigma**2)).softmax(dim=-1)
 
 
-def association_discrepancy(associations: Associations) -> Tensor:
-    """Symmetrised Kullback-Leibler divergence of each step, mean over heads (B, L).
+def association_discrepancy(associations: Associations) -> Float[Tensor, "B L"]:
+    """Symmetrised Kullback-Leibler divergence of each step, mean over heads.
 
     KL(P || S) + KL(S || P), in one sum.
     """
-    prior, series = associations
+    prior, series = associations.prior, associations.series
     ratio = torch.log(prior + _EPSILON) - torch.log(series + _EPSILON)
     return ((prior - series) * ratio).sum(dim=-1).mean(dim=1)
 
 
-def reverse_gradient(x: Tensor) -> Tensor:
+def reverse_gradient(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Return the same values; what would be minimised is maximised."""
     return 2 * x.detach() - x
 
@@ -91,13 +98,14 @@ class AnomalyEncoderLayer(EncoderLayer):
     """Encoder layer that also tells the associations of its attention."""
 
     attention_class = AnomalyAttention
+    attention: AnomalyAttention
 
-    def forward(
-        self, x: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Associations]:
-        """Map tokens (B, L, D) to tokens (B, L, D) and their associations."""
-        attended, associations = self.attention(x)
-        return self.add(x, attended, generator), associations
+    def associate(
+        self, x: Float[Tensor, "B L D"], generator: torch.Generator | None = None
+    ) -> tuple[Float[Tensor, "B L D"], Associations]:
+        """Map tokens to tokens and their associations."""
+        attended, associations = self.attention.associate(x)
+        return self.feed_forward(x, attended, generator), associations
 
 
 class AnomalyEncoder(Encoder):
@@ -105,22 +113,23 @@ class AnomalyEncoder(Encoder):
 
     layer_class = AnomalyEncoderLayer
 
-    def forward(
-        self, x: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, list[Associations]]:
-        """Encode windows (B, L, F) as tokens (B, L, D), with their associations."""
+    def associate(
+        self, x: Float[Tensor, "B L F"], generator: torch.Generator | None = None
+    ) -> tuple[Float[Tensor, "B L D"], list[Associations]]:
+        """Encode windows as tokens, with their associations in each layer."""
         x = self.embed(x, generator)
         associations = []
-        for layer in self.layers:
-            x, of_layer = layer(x, generator)
+        for layer in cast(Iterable[AnomalyEncoderLayer], self.layers):
+            x, of_layer = layer.associate(x, generator)
             associations.append(of_layer)
         return self.norm(x), associations
 
 
-class AnomalyTransformerNetwork(nn.Module):
+class AnomalyTransformerNetwork(WindowNetwork):
     """Transformer encoder with anomaly attention, and a linear decoder."""
 
     config_class = AnomalyTransformerConfig
+    config: AnomalyTransformerConfig
 
     def __init__(self, config: AnomalyTransformerConfig):
         super().__init__()
@@ -132,15 +141,18 @@ class AnomalyTransformerNetwork(nn.Module):
 
     def initialize(self, generator: torch.Generator) -> None:
         """Fill the weights from `generator`."""
-        initialize(self, generator)
+        initialize_weights(self, generator)
         # Torch's own bound, the authors'. Glorot's is so wide here that sigmoid(5 s)
         # would be 0 or 1 for most steps, and learn nothing.
         bound = self.config.d_model**-0.5
-        for layer in self.encoder.layers:
-            weight = layer.attention.spread.weight
-            nn.init.uniform_(weight, -bound, bound, generator=generator)
+        for layer in self.encoder.modules():
+            if isinstance(layer, AnomalyAttention):
+                weight = layer.spread.weight
+                nn.init.uniform_(weight, -bound, bound, generator=generator)
 
-    def loss(self, windows: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def loss(
+        self, windows: Float[Tensor, "B L F"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, ""]:
         """Both phases of the minimax strategy as one scalar, eq. 5.
 
         Minimise phase: error + k * discrepancy, series detached: the prior comes
@@ -153,24 +165,26 @@ class AnomalyTransformerNetwork(nn.Module):
         in the paper).
         """
         noisy = add_noise(windows, self.config.noise, generator)
-        tokens, associations = self.encoder(noisy, generator)
+        tokens, associations = self.encoder.associate(noisy, generator)
         error = reconstruction_error(self.decoder(tokens), windows)
         # The gradient reaches the prior as it is and the series reversed.
         game = [
-            association_discrepancy(Associations(prior, reverse_gradient(series)))
-            for prior, series in associations
+            association_discrepancy(Associations(a.prior, reverse_gradient(a.series)))
+            for a in associations
         ]
         discrepancy = torch.stack(game).mean()  # over the layers too, eq. 3
         weight = self.config.discrepancy_weight
         return 2 * error + weight * (discrepancy - discrepancy.detach())
 
-    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruct windows (B, L, F); changes nothing.
+    def forward(
+        self, windows: Float[Tensor, "B L F"]
+    ) -> tuple[Float[Tensor, "B L F"], Float[Tensor, "B L"]]:
+        """Return the reconstruction and the latent deviation; changes nothing.
 
-        Returns the reconstruction (B, L, F) and the latent deviation (B, L), minus
-        the association discrepancy summed over the layers: an anomaly is tied to its
-        neighbours alone, so its associations agree and its discrepancy is low.
+        The latter is minus the association discrepancy summed over the layers: an
+        anomaly is tied to its neighbours alone, so its associations agree and its
+        discrepancy is low.
         """
-        tokens, associations = self.encoder(windows)
+        tokens, associations = self.encoder.associate(windows)
         discrepancies = [association_discrepancy(a) for a in associations]
         return self.decoder(tokens), -torch.stack(discrepancies).sum(dim=0)

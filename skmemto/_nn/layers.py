@@ -1,35 +1,21 @@
 """Embedding and Transformer encoder layers that the networks share.
 
-Shapes: B windows, L steps, F features, D = d_model, H heads. NaN in a window is a
-reading that is missing.
+NaN in a window is a missing value. The letters of the shapes are those of
+`skmemto._nn.shapes`.
 """
 
 import math
-from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from skmemto import _distributed
-
-NetworkT = TypeVar("NetworkT", bound=nn.Module)
-
-
-def build_empty(make: Callable[[], NetworkT]) -> NetworkT:
-    """Make a network whose parameters hold nothing yet.
-
-    Torch layers fill their parameters from the global random state when they are
-    made. Made on the "meta" device they leave it alone; the caller fills them
-    with `initialize` or `load_state_dict`.
-    """
-    with torch.device("meta"):
-        network = make()
-    return network.to_empty(device="cpu").float()
+from skmemto._nn.shapes import Bool, Float
 
 
-def initialize(network: nn.Module, generator: torch.Generator) -> None:
+def initialize_weights(network: nn.Module, generator: torch.Generator) -> None:
     """Fill all parameters: Glorot weights, zero biases, unit norms."""
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
@@ -42,7 +28,9 @@ def initialize(network: nn.Module, generator: torch.Generator) -> None:
             nn.init.zeros_(layer.missing)
 
 
-def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
+def dropout(
+    x: Float[Tensor, "*shape"], p: float, generator: torch.Generator | None
+) -> Float[Tensor, "*shape"]:
     """Inverted dropout that draws from its own generator; none without one."""
     if p == 0.0 or generator is None:
         return x
@@ -50,37 +38,43 @@ def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
     return x * kept / (1.0 - p)
 
 
-def add_noise(x: Tensor, std: float, generator: torch.Generator | None) -> Tensor:
+def add_noise(
+    x: Float[Tensor, "*shape"], std: float, generator: torch.Generator | None
+) -> Float[Tensor, "*shape"]:
     """Add Gaussian noise drawn from its own generator; none without one."""
     if std == 0.0 or generator is None:
         return x
     return x + std * torch.empty_like(x).normal_(generator=generator)
 
 
-def reconstruction_error(reconstruction: Tensor, windows: Tensor) -> Tensor:
-    """Mean squared error over the readings of the windows that are not missing."""
+def reconstruction_error(
+    reconstruction: Float[Tensor, "B L F"], windows: Float[Tensor, "B L F"]
+) -> Float[Tensor, ""]:
+    """Mean squared error over the values of the windows that are not missing."""
     missing = windows.isnan()
-    # Taken as it was reconstructed, a missing reading has no error and no gradient.
+    # Taken as it was reconstructed, a missing value has no error and no gradient.
     target = torch.where(missing, reconstruction.detach(), windows)
-    error = functional.mse_loss(reconstruction, target)
+    mean_square = functional.mse_loss(reconstruction, target)
     n_missing = missing.sum()
     # Of the whole batch, in a distributed fit: parts may have more or fewer.
     counts = torch.stack([torch.full_like(n_missing, missing.numel()), n_missing])
-    n_readings, n_missing = _distributed.sum_over_ranks(counts).to(error.dtype)
-    return error * (n_readings / (n_readings - n_missing).clamp(min=1))
+    n_values, n_missing = _distributed.sum_over_ranks(counts).to(mean_square.dtype)
+    return mean_square * (n_values / (n_values - n_missing).clamp(min=1))
 
 
-def fill_missing(x: Tensor, missing: Tensor) -> Tensor:
-    """Interpolate windows (B, L, F) linearly over time where readings are missing.
+def fill_missing(
+    x: Float[Tensor, "B L F"], missing: Bool[Tensor, "B L F"]
+) -> Float[Tensor, "B L F"]:
+    """Interpolate windows linearly over time where values are missing.
 
-    Before the first reading of a window and after the last these go on; a feature
+    Before the first value of a window and after the last these go on; a feature
     without any is zero, its mean where the training data were standardized.
     """
     length = x.shape[1]
     steps = torch.arange(length, device=x.device)[:, None]  # (L, 1)
     before = torch.where(missing, -1, steps).cummax(dim=1).values
     after = torch.where(missing, length, steps).flip(1).cummin(dim=1).values.flip(1)
-    share = (steps - before).to(x) / (after - before)  # of the reading after
+    share = (steps - before).to(x) / (after - before)  # of the value after
     share = torch.where(before < 0, 1, torch.where(after == length, 0, share))
     known = x.nan_to_num(0.0)
     left = known.gather(1, before.clamp(min=0))
@@ -88,8 +82,8 @@ def fill_missing(x: Tensor, missing: Tensor) -> Tensor:
     return torch.where(missing, torch.lerp(left, right, share), x)
 
 
-def sinusoidal_positions(length: int, d_model: int) -> Tensor:
-    """Position code of Vaswani et al. (2017), section 3.5: (L, D), in float64.
+def sinusoidal_positions(length: int, d_model: int) -> Float[Tensor, "L D"]:
+    """Position code of Vaswani et al. (2017), section 3.5, in float64.
 
     In float32 the angles of long windows would be off by more than a float32 code
     can show.
@@ -105,7 +99,7 @@ class TokenEmbedding(nn.Module):
     """Circular convolution over three steps, without bias, plus position code.
 
     Written as a linear layer on each step beside its two neighbours, which is the
-    same map and faster on a CPU. A missing reading is interpolated, and adds a learned
+    same map and faster on a CPU. A missing value is interpolated, and adds a learned
     vector of its feature to the token; the vectors start at zero (not in the papers).
     """
 
@@ -114,9 +108,9 @@ class TokenEmbedding(nn.Module):
         self.projection = nn.Linear(3 * n_features, d_model, bias=False)
         self.missing = nn.Parameter(torch.empty(n_features, d_model))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Embed windows (B, L, F) as tokens (B, L, D)."""
-        # One NaN makes the sum NaN, which takes less time than to ask each reading. A
+    def forward(self, x: Float[Tensor, "B L F"]) -> Float[Tensor, "B L D"]:
+        """Embed windows as tokens."""
+        # One NaN makes the sum NaN, which takes less time than to ask each value. A
         # sum that overflows costs time only.
         missing = x.isnan() if x.sum().isnan() else None
         if missing is not None:
@@ -140,8 +134,8 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.out = nn.Linear(d_model, d_model)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map tokens (B, L, D) to tokens (B, L, D)."""
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        """Map tokens to tokens."""
         q, k, v = self.split(x)
         if q.dtype is torch.bfloat16 and q.device.type == "cpu":
             # There the gradient of attention in bfloat16 takes ten times as long.
@@ -150,23 +144,27 @@ class SelfAttention(nn.Module):
             mixed = functional.scaled_dot_product_attention(q, k, v)
         return self.merge(mixed)
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Map tokens (B, L, D) to queries, keys, values, each (B, H, L, D/H)."""
+    def split(
+        self, x: Float[Tensor, "B L D"]
+    ) -> tuple[
+        Float[Tensor, "B H L E"], Float[Tensor, "B H L E"], Float[Tensor, "B H L E"]
+    ]:
+        """Map tokens to queries, keys and values of each head, E = D / H wide."""
         q, k, v = (
             part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
             for part in self.qkv(x).chunk(3, dim=-1)
         )
         return q, k, v
 
-    def merge(self, mixed: Tensor) -> Tensor:
-        """Map what the heads took from the values (B, H, L, D/H) to (B, L, D)."""
+    def merge(self, mixed: Float[Tensor, "B H L E"]) -> Float[Tensor, "B L D"]:
+        """Map what the heads took from the values to tokens."""
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
 class EncoderLayer(nn.Module):
     """Attention and feed-forward, each with a residual and a norm after it."""
 
-    attention_class: ClassVar[type[nn.Module]] = SelfAttention
+    attention_class: ClassVar[type[SelfAttention]] = SelfAttention
 
     def __init__(
         self, d_model: int, n_heads: int, dim_feedforward: int, dropout: float
@@ -179,14 +177,19 @@ class EncoderLayer(nn.Module):
         self.norm2 = nn.LayerNorm(d_model)
         self.dropout = dropout
 
-    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Map tokens (B, L, D) to tokens (B, L, D)."""
-        return self.add(x, self.attention(x), generator)
+    def forward(
+        self, x: Float[Tensor, "B L D"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "B L D"]:
+        """Map tokens to tokens."""
+        return self.feed_forward(x, self.attention(x), generator)
 
-    def add(
-        self, x: Tensor, attended: Tensor, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Add to tokens (B, L, D) what attention made of them, and feed forward."""
+    def feed_forward(
+        self,
+        x: Float[Tensor, "B L D"],
+        attended: Float[Tensor, "B L D"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "B L D"]:
+        """Join tokens and what attention made of them, and feed both forward."""
         x = self.norm1(x + dropout(attended, self.dropout, generator))
         hidden = functional.gelu(self.linear1(x))  # (B, L, dim_feedforward)
         return self.norm2(x + dropout(self.linear2(hidden), self.dropout, generator))
@@ -215,13 +218,17 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(d_model)
         self.dropout = dropout
 
-    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Encode windows (B, L, F) as queries (B, L, D)."""
+    def forward(
+        self, x: Float[Tensor, "B L F"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "B L D"]:
+        """Encode windows as tokens, the queries of a memory."""
         x = self.embed(x, generator)
         for layer in self.layers:
             x = layer(x, generator)
         return self.norm(x)
 
-    def embed(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Turn windows (B, L, F) into the tokens (B, L, D) of the first layer."""
+    def embed(
+        self, x: Float[Tensor, "B L F"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "B L D"]:
+        """Turn windows into the tokens of the first layer."""
         return dropout(self.embedding(x), self.dropout, generator)

@@ -1,13 +1,11 @@
-"""The gated memory of MEMTO (arXiv 2312.02530, section 3.2.1).
-
-Shapes: T tokens (all steps of all windows of a batch), M items, D = d_model.
-"""
+"""The gated memory of MEMTO (arXiv 2312.02530, section 3.2.1)."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from skmemto import _distributed
+from skmemto._nn.shapes import Float
 
 
 class GatedMemory(nn.Module):
@@ -16,6 +14,8 @@ class GatedMemory(nn.Module):
     The items are a buffer: saved with the weights, never touched by the
     optimiser, changed by `update` and `set_items` only.
     """
+
+    items: Tensor  # (M, D)
 
     def __init__(self, n_items: int, d_model: int, temperature: float):
         super().__init__()
@@ -30,15 +30,15 @@ class GatedMemory(nn.Module):
             functional.normalize(torch.randn(self.items.shape, generator=generator))
         )
 
-    def set_items(self, items: Tensor) -> None:
-        """Replace the items (M, D)."""
+    def set_items(self, items: Float[Tensor, "M D"]) -> None:
+        """Replace the items."""
         self.items = items.detach()
 
-    def update(self, queries: Tensor) -> Tensor:
-        """Move the items towards the queries (T, D), eq. 1-3; return them (M, D).
+    def update(self, queries: Float[Tensor, "T D"]) -> Float[Tensor, "M D"]:
+        """Move the items towards the queries, eq. 1-3; return them.
 
-        What is returned carries the gradient of the gate, so that `read` in the
-        same step trains U and W; what is kept for the next step does not. In a
+        What is returned carries the gradient of the gate, so that reading in
+        the same step trains U and W; what is kept for the next step does not. In a
         distributed fit the queries are those of all ranks, and so the items stay
         the same on all.
         """
@@ -50,16 +50,18 @@ class GatedMemory(nn.Module):
         self.set_items(items)
         return items
 
-    def read(self, queries: Tensor, items: Tensor) -> Tensor:
-        """Attend to the items (M, D) from the queries (..., D), eq. 4: (..., M).
+    def attend(
+        self, queries: Float[Tensor, "*batch D"], items: Float[Tensor, "M D"]
+    ) -> Float[Tensor, "*batch M"]:
+        """Read the items by attention from the queries, eq. 4.
 
         What is retrieved, eq. 5, is the attention times the items; the decoder
         multiplies it out itself.
         """
         return (queries @ items.T / self.temperature).softmax(dim=-1)
 
-    def distance(self, queries: Tensor) -> Tensor:
-        """Squared distance of the queries (..., D) to the nearest item, eq. 9."""
+    def distance(self, queries: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
+        """Squared distance of the queries to the nearest item, eq. 9."""
         # |q - m|^2 less |q|^2 finds the nearest without a tensor (..., M, D); the
         # distance itself is then taken from the difference, which cannot cancel.
         scores = self.items.square().sum(dim=-1) - 2 * queries @ self.items.T

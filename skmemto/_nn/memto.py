@@ -1,7 +1,4 @@
-"""The network of MEMTO (Song et al., NeurIPS 2023, arXiv 2312.02530).
-
-Shapes: B windows, L steps, F features, D = d_model, M memory items.
-"""
+"""The network of MEMTO (Song et al., NeurIPS 2023, arXiv 2312.02530)."""
 
 from dataclasses import dataclass
 
@@ -12,10 +9,12 @@ from torch.nn import functional
 from skmemto._nn.layers import (
     Encoder,
     add_noise,
-    initialize,
+    initialize_weights,
     reconstruction_error,
 )
 from skmemto._nn.memory import GatedMemory
+from skmemto._nn.network import WindowNetwork
+from skmemto._nn.shapes import Float
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,24 @@ class Decoder(nn.Module):
         self.hidden = nn.Linear(2 * d_model, d_model)
         self.out = nn.Linear(d_model, n_features)
 
-    def forward(self, queries: Tensor, attention: Tensor, items: Tensor) -> Tensor:
-        """Reconstruct (B, L, F) from q (B, L, D), w (B, L, M) and m (M, D)."""
+    def forward(
+        self,
+        queries: Float[Tensor, "B L D"],
+        attention: Float[Tensor, "B L M"],
+        items: Float[Tensor, "M D"],
+    ) -> Float[Tensor, "B L F"]:
+        """Reconstruct windows from q, w and m."""
         of_query, of_item = self.hidden.weight.chunk(2, dim=1)  # (D, D) each
         hidden = functional.linear(queries, of_query, self.hidden.bias)  # (B, L, D)
         hidden = hidden + attention @ (items @ of_item.T)
         return self.out(functional.gelu(hidden))
 
 
-class MEMTONetwork(nn.Module):
+class MEMTONetwork(WindowNetwork):
     """Transformer encoder, gated memory, and a decoder that is weak on purpose."""
 
     config_class = MEMTOConfig
+    config: MEMTOConfig
 
     def __init__(self, config: MEMTOConfig):
         super().__init__()
@@ -70,10 +75,12 @@ class MEMTONetwork(nn.Module):
 
     def initialize(self, generator: torch.Generator) -> None:
         """Fill weights and memory from `generator`."""
-        initialize(self, generator)
+        initialize_weights(self, generator)
         self.memory.initialize(generator)
 
-    def loss(self, windows: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def loss(
+        self, windows: Float[Tensor, "B L F"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, ""]:
         """Reconstruction error plus weighted entropy of the reading, eq. 6-8.
 
         In training mode the memory is updated on the way, and the encoder sees the
@@ -85,7 +92,7 @@ class MEMTONetwork(nn.Module):
         items = self.memory.items
         if self.training:
             items = self.memory.update(queries.flatten(0, 1))
-        attention = self.memory.read(queries, items)  # (B, L, M)
+        attention = self.memory.attend(queries, items)  # (B, L, M)
         reconstruction = self.decoder(queries, attention, items)
         # The epsilon stands inside the logarithm: the gradient of a * log(a) at
         # 0 is NaN.
@@ -93,13 +100,15 @@ class MEMTONetwork(nn.Module):
         error = reconstruction_error(reconstruction, windows)
         return error + self.config.entropy_weight * entropy.mean()
 
-    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruct windows (B, L, F); changes nothing.
+    def forward(
+        self, windows: Float[Tensor, "B L F"]
+    ) -> tuple[Float[Tensor, "B L F"], Float[Tensor, "B L"]]:
+        """Return the reconstruction and the latent deviation; changes nothing.
 
-        Returns the reconstruction (B, L, F) and the latent deviation (B, L), the
-        squared distance of each query to the memory item nearest to it (eq. 9).
+        The latter is the squared distance of each query to the memory item nearest to
+        it (eq. 9).
         """
         queries = self.encoder(windows)
         items = self.memory.items
-        attention = self.memory.read(queries, items)
+        attention = self.memory.attend(queries, items)
         return self.decoder(queries, attention, items), self.memory.distance(queries)

@@ -1,28 +1,4 @@
-"""Metrics and scorers for anomaly detection in time series.
-
-Labels follow the benchmarks here: in ``y_true`` and ``y_pred``, 1 is an anomalous
-sample and 0 a normal one; in ``y_score``, high is anomalous. Detectors in
-scikit-learn say -1 and +1, and score normal samples high: use
-``detector.predict(X) == -1`` and ``-detector.score_samples(X)``, or the scorers
-below, which do so.
-
-A run of consecutive ones in ``y_true`` is an anomalous segment, so samples must
-come in time order. Evaluate several series one by one and average: where two are
-laid end to end, a segment or its buffer would reach across the border.
-
-What a detector that knows nothing gets, to hold results against:
-
-============================ ======= ===============================================
-Metric                       Of      Random scores or flags get
-============================ ======= ===============================================
-vus_pr, range_pr_auc         scores  one to two times the share of anomalies
-vus_roc, range_roc_auc       scores  0.5 to 0.7, more for short segments
-pa_k, pa_k_auc               labels  little, unless k is small
-affiliation_precision_recall labels  above 0.5; recall up to 1
-event_recall                 labels  up to 1: report precision with it
-point_adjusted_f1            labels  as much as the best published detectors
-============================ ======= ===============================================
-"""
+"""Scorers of scikit-learn's kind for labels with 1 = anomaly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,36 +8,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from skmemto._metrics_affiliation import affiliation_precision_recall
-from skmemto._metrics_events import (
-    event_recall,
-    pa_k,
-    pa_k_auc,
-    point_adjust,
-    point_adjusted_f1,
-    point_adjusted_precision_recall_fscore,
-)
-from skmemto._metrics_labels import check_binary
-from skmemto._metrics_range import range_pr_auc, range_roc_auc, vus_pr, vus_roc
-
-__all__ = [
-    "affiliation_precision_recall",
-    "average_precision_scorer",
-    "event_recall",
-    "make_anomaly_scorer",
-    "pa_k",
-    "pa_k_auc",
-    "point_adjust",
-    "point_adjusted_f1",
-    "point_adjusted_precision_recall_fscore",
-    "range_pr_auc",
-    "range_roc_auc",
-    "roc_auc_scorer",
-    "vus_pr",
-    "vus_pr_scorer",
-    "vus_roc",
-    "vus_roc_scorer",
-]
+from skmemto.metrics._labels import check_binary
+from skmemto.metrics._range import vus_pr, vus_roc
 
 
 class _AnomalyScorer(_BaseScorer):

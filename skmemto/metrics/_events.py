@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import f1_score, precision_recall_fscore_support, recall_score
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skmemto._metrics_labels import (
+from skmemto.metrics._labels import (
     LABELS,
     ZERO_DIVISION,
     check_predictions,

@@ -11,7 +11,7 @@ from scipy.integrate import trapezoid
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skmemto._metrics_labels import SCORES, check_scores, segments
+from skmemto.metrics._labels import SCORES, check_scores, segments
 
 
 def _mean_pr_auc(y_true: np.ndarray, y_score: np.ndarray, buffers: range) -> float:
@@ -424,6 +424,7 @@ def _range_curve(
     recall = np.minimum(true_positives / n_positive, 1) * (found / len(found_at))
     precision = np.minimum(true_positives / n_flagged, 1)
     false_positives = np.maximum(n_flagged - true_positives, 0)
-    false_positive_rate = false_positives / n_negative if n_negative else np.nan
+    with np.errstate(invalid="ignore"):  # without a negative the rate is NaN
+        false_positive_rate = false_positives / n_negative
     tied = np.diff(n_flagged, prepend=0) > 1
     return _RangeCurve(precision, recall, false_positive_rate, tied)

@@ -24,9 +24,9 @@ ZERO_DIVISION = [Options(Real, {0.0, 1.0}), "nan", StrOptions({"warn"})]
 
 def check_binary(y: ArrayLike, name: str) -> np.ndarray:
     """Return y as int8 (n_samples,), or say which value is neither 0 nor 1."""
-    y = check_array(y, ensure_2d=False, input_name=name)
-    y = column_or_1d(y, input_name=name)
-    wrong = y[~np.isin(y, (0, 1))]
+    array = check_array(y, ensure_2d=False, input_name=name)
+    labels: np.ndarray = column_or_1d(array, input_name=name)
+    wrong = labels[~np.isin(labels, (0, 1))]
     if wrong.size:
         message = (
             f"{name} must contain 0 (normal) and 1 (anomalous) only. "
@@ -38,27 +38,29 @@ def check_binary(y: ArrayLike, name: str) -> np.ndarray:
                 f"by +1: pass `{name} == -1`."
             )
         raise ValueError(message)
-    return y.astype(np.int8)
+    return labels.astype(np.int8)
 
 
 def check_predictions(
     y_true: ArrayLike, y_pred: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-    y_true, y_pred = check_binary(y_true, "y_true"), check_binary(y_pred, "y_pred")
-    check_consistent_length(y_true, y_pred)
-    return y_true, y_pred
+    """Return labels and predictions as int8 (n_samples,)."""
+    true, predicted = check_binary(y_true, "y_true"), check_binary(y_pred, "y_pred")
+    check_consistent_length(true, predicted)
+    return true, predicted
 
 
 def check_scores(
     y_true: ArrayLike, y_score: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-    y_true = check_binary(y_true, "y_true")
-    y_score = check_array(
+    """Return labels as int8 and scores as float64, both (n_samples,)."""
+    true = check_binary(y_true, "y_true")
+    array = check_array(
         y_score, ensure_2d=False, dtype=np.float64, input_name="y_score"
     )
-    y_score = column_or_1d(y_score, input_name="y_score")
-    check_consistent_length(y_true, y_score)
-    return y_true, y_score
+    scores = column_or_1d(array, input_name="y_score")
+    check_consistent_length(true, scores)
+    return true, scores
 
 
 def ill_defined(what: str, missing: str, zero_division: str | float) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import validate_params
 
-from skmemto._metrics_labels import (
+from skmemto.metrics._labels import (
     LABELS,
     ZERO_DIVISION,
     check_predictions,

@@ -1,0 +1,127 @@
+"""Windows -> what the network says of each row."""
+
+import naive
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, make_network, random_tensor
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skmemto._inference import _STEPS_PER_BATCH, iter_row_outputs
+from skmemto._windows import WindowBlock, window_blocks
+
+SERIES = np.array([[0, 700], [700, 703], [703, 1400], [1400, 1409], [1409, 1412]])
+X = random_tensor(1412, 2)
+
+
+class Network:
+    """Says of each step what its value and its place make of it; keeps what it saw."""
+
+    def __init__(self, dtype=torch.float32):
+        self.asked, self.dtype = [], dtype
+
+    def __call__(self, windows):
+        assert torch.is_inference_mode_enabled()
+        self.asked.append(windows)
+        steps = torch.arange(windows.shape[1])
+        reconstruction = 0.5 * windows + 0.1 * steps[:, None]
+        latent = windows.square().sum(dim=-1) + 0.01 * steps**2
+        return reconstruction.to(self.dtype), latent.to(self.dtype)
+
+
+def get_windows(starts, length):
+    return torch.stack([X[start : start + length] for start in starts])
+
+
+def run(network, blocks, precision="float32"):
+    """Put what is yielded together: rows, reconstruction, latent."""
+    outputs = iter_row_outputs(
+        network, get_windows, blocks, device="cpu", precision=precision
+    )
+    return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+
+
+@pytest.mark.parametrize(("window_size", "stride"), [(9, 1), (9, 4), (9, 9), (1, 1)])
+def test_it_is_a_loop_over_windows(window_size, stride):
+    def one(window):
+        outputs = Network()(torch.from_numpy(window)[None])
+        return [output[0].numpy() for output in outputs]
+
+    with torch.inference_mode():
+        expected = naive.row_outputs(one, X.numpy(), SERIES, window_size, stride)
+    rows, *found = run(Network(), window_blocks(SERIES, window_size, stride))
+    assert_array_equal(np.sort(rows), np.arange(len(X)))  # each once
+    for array, of_rows in zip(found, expected, strict=True):
+        assert array.dtype == np.float64
+        assert_allclose(array, of_rows[rows], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_windows", [1, 203, 204, 205, 700])  # 204 make a batch of 10
+@pytest.mark.parametrize("length", [10, 1, 3000])
+def test_every_batch_has_the_same_shape(n_windows, length):
+    network = Network()
+    windows = torch.zeros(1, length, 2)
+
+    def get_zeros(starts, length):
+        assert (starts < n_windows).all()
+        return windows.expand(len(starts), length, 2)
+
+    blocks = [WindowBlock(length, np.arange(n_windows))]
+    for _ in iter_row_outputs(
+        network, get_zeros, blocks, device="cpu", precision="float32"
+    ):
+        pass
+    n_in_batch = max(1, _STEPS_PER_BATCH // length)
+    assert {len(batch) for batch in network.asked} == {n_in_batch}
+    assert len(network.asked) == -(-n_windows // n_in_batch)
+
+
+def test_the_last_batch_is_padded_with_its_last_window():
+    network = Network()
+    rows, _, _ = run(network, [WindowBlock(10, np.array([0, 10, 20]))])
+    assert_array_equal(rows, np.arange(30))
+    (batch,) = network.asked
+    for i, window in enumerate(batch):
+        start = 10 * min(i, 2)
+        assert torch.equal(window, X[start : start + 10])
+
+
+@pytest.mark.parametrize("network_class", TINY)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_results_do_not_depend_on_how_many_rows_came(network_class, precision):
+    # Bitwise: products of matrices of other shapes may be rounded otherwise.
+    network = make_network(
+        network_class, n_features=2, d_model=64, n_heads=4, n_layers=2
+    )
+    starts = np.arange(0, 1400, 7)
+    _, *of_all = run(network, [WindowBlock(7, starts)], precision)
+    for first, stop in [(0, 1), (3, 5), (100, 200)]:
+        blocks = [WindowBlock(7, starts[first:stop])]
+        rows, *some = run(network, blocks, precision)
+        for array, expected in zip(some, of_all, strict=True):
+            assert_array_equal(array, expected[rows])
+
+
+@pytest.mark.parametrize("network_class", TINY)
+def test_precision_is_that_of_products(network_class):
+    network = make_network(network_class)
+    blocks = window_blocks(SERIES, 9, 4)
+    full, half = (run(network, blocks, p)[1] for p in ("float32", "bfloat16"))
+    assert full.dtype == half.dtype == np.float64
+    assert (full != half).any()
+    assert_allclose(half, full, rtol=0.1, atol=0.1)
+
+
+def test_what_a_network_says_in_bfloat16_is_averaged_in_float64():
+    blocks = window_blocks(SERIES[:1], 8, 1)
+    rows, found, _ = run(Network(torch.bfloat16), blocks)
+    with torch.inference_mode():
+        said = Network(torch.bfloat16)(get_windows(blocks[0].starts, 8))[0]
+    expected = naive.merge_overlaps(blocks[0].starts.tolist(), said.double().numpy())
+    assert_allclose(found, [expected[row] for row in rows], rtol=1e-12)
+
+
+def test_of_no_windows_nothing_is_said():
+    assert not list(
+        iter_row_outputs(Network(), get_windows, [], device="cpu", precision="float32")
+    )
