@@ -35,7 +35,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def make_data(special: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Waves of 4 channels, of which the last never moves, and the series of each row."""
+    """Waves of 4 channels, of which the last never moves, and the rows' series."""
     rng = np.random.RandomState(0)
     steps = np.arange(1500)[:, np.newaxis]
     X = np.sin(2 * np.pi * steps / [20, 33, 47, 1]) * [1, 30, 0.1, 0] + [0, 5, -2, 3]
