@@ -1,6 +1,7 @@
 """What the benchmark scripts share, accuracy and pictures, on small made-up data."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -250,6 +251,30 @@ def test_missing_set_stops_before_any_fit(load, folder, name):
     with pytest.raises(SystemExit, match=r"for .*nosuch\.npz.*in that folder: toy\."):
         run(load(name), folder, data=("--sets", "toy", "nosuch"))
     assert not (folder / "out.json").exists()
+
+
+def test_documents_show_what_is_stored(load):
+    tables = load("tables")
+    for path in tables.DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        assert tables.filled(text) == text, f"{path}: python benchmarks/tables.py"
+        marks = re.findall(r"<!-- (table|end)", text)
+        assert marks == ["table", "end"] * (len(marks) // 2)
+        assert marks
+
+
+def test_tables_are_filled_in(load, monkeypatch):
+    tables = load("tables")
+    monkeypatch.setitem(tables.TABLES, "one", lambda: "| 1 |")
+    text = "before\n<!-- table: one -->\n{}<!-- end -->\nafter\n"
+    assert tables.filled(text.format("| old |\n| rows |\n")) == text.format("| 1 |\n")
+
+
+def test_every_stored_result_can_be_shown(load, capsys):
+    tables = load("tables")
+    names = sorted(path.stem for path in load("_report").RESULTS.glob("*.json"))
+    assert tables.main(names) == 0
+    assert capsys.readouterr().out.count("- Command: `python benchmarks/") == len(names)
 
 
 @pytest.fixture
