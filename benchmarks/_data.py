@@ -1,5 +1,6 @@
 """Development data: one `NAME.npz` per set, split into its entities."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,11 @@ def load_entities(name: str, folder: str | Path = DEFAULT_FOLDER) -> list[Entity
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path} has not the expected layout: {error}") from error
     return [Entity(*parts) for parts in zip(names, train, test, labels, strict=True)]
+
+
+def pooled(entities: Iterable[Entity]) -> Entity:
+    """All entities of a set as one series, as the papers have it."""
+    return Entity("pooled", *map(np.concatenate, list(zip(*entities, strict=True))[1:]))
 
 
 def _split(values: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:

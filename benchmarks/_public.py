@@ -40,14 +40,11 @@ def read_telemanom(spacecraft: str, source: Path) -> list[Entity]:
     As OmniAnomaly does, with both ends of an interval anomalous.
     """
     path = source / "labeled_anomalies.csv"
-    table = _read_csv(path)
-    _require_columns(table, ["chan_id", "spacecraft", "anomaly_sequences"], path)
-    table = table[table["spacecraft"] == spacecraft]
+    columns = ["chan_id", "anomaly_sequences", "spacecraft"]
+    table = _read_csv(path, columns)[columns]
     entities = []
-    for channel, intervals in sorted(
-        zip(table["chan_id"], table["anomaly_sequences"], strict=True)
-    ):
-        if channel in TELEMANOM_DROPPED:
+    for channel, intervals, whose in sorted(table.itertuples(index=False)):
+        if whose != spacecraft or channel in TELEMANOM_DROPPED:
             continue
         train, test = (
             np.load(_existing(source / part / f"{channel}.npy"), allow_pickle=False)
@@ -62,19 +59,11 @@ def read_telemanom(spacecraft: str, source: Path) -> list[Entity]:
 
 def read_smd(source: Path) -> list[Entity]:
     """One entity per machine, in the order of their numbers (1-2 before 1-10)."""
-
-    def numbers(name: str) -> list[int]:
-        return [int(number) for number in name.split("-")[1:]]
-
-    entities = []
-    names = _stems(source / "train", "machine-*-*.txt")
-    for name in sorted(names, key=numbers):
-        train, test, labels = (
-            _read_numbers(source / part / f"{name}.txt")
-            for part in ("train", "test", "test_label")
-        )
-        entities.append(_entity(name, train, test, labels.ravel()))
-    return entities
+    parts = ("train", "test", "test_label")
+    return [
+        _entity(name, *(_read_numbers(source / p / f"{name}.txt") for p in parts))
+        for name in sorted(_stems(source / "train", "machine-*-*.txt"), key=_numbers)
+    ]
 
 
 def read_psm(source: Path) -> list[Entity]:
@@ -83,14 +72,10 @@ def read_psm(source: Path) -> list[Entity]:
     Missing readings (NaN) become 0, as in the Anomaly Transformer's data loader.
     """
     time = "timestamp_(min)"
-    arrays = []
-    for part in ("train", "test", "test_label"):
-        path = source / f"{part}.csv"
-        frame = _read_csv(path)
-        _require_columns(frame, [time], path)
-        arrays.append(_values(path, frame.drop(columns=time)))
-    train, test, labels = arrays
-    return [_entity("psm", np.nan_to_num(train), np.nan_to_num(test), labels.ravel())]
+    paths = [source / f"{part}.csv" for part in ("train", "test", "test_label")]
+    frames = [_read_csv(path, [time]).drop(columns=time) for path in paths]
+    train, test, labels = map(_values, paths, frames)
+    return [_entity("psm", np.nan_to_num(train), np.nan_to_num(test), labels)]
 
 
 def read_swat(source: Path) -> list[Entity]:
@@ -102,18 +87,15 @@ def read_swat(source: Path) -> list[Entity]:
     train_path, test_path = _first(source, SWAT_TRAIN), _first(source, SWAT_TEST)
     train, test = _read_swat_csv(train_path), _read_swat_csv(test_path)
     features = [name for name in train.columns if name not in ("Timestamp", SWAT_LABEL)]
-    _require_columns(test, features, test_path)
+    _require(test, features, test_path)
     # The published file spells some of its rows "A ttack".
     words = test[SWAT_LABEL].astype(str).str.replace(" ", "").str.lower()
     unknown = sorted(set(words) - SWAT_LABELS.keys())
     if unknown:
         raise ValueError(f"{test_path}: {SWAT_LABEL} must not be {unknown[0]!r}.")
     labels = words.map(SWAT_LABELS).to_numpy()
-    arrays = (
-        _values(train_path, train[features]),
-        _values(test_path, test[features]),
-    )
-    return [_entity("swat", *arrays, labels)]
+    X_train = _values(train_path, train[features])
+    return [_entity("swat", X_train, _values(test_path, test[features]), labels)]
 
 
 def read_asd(source: Path) -> list[Entity]:
@@ -123,14 +105,11 @@ def read_asd(source: Path) -> list[Entity]:
     by a reader that makes NumPy arrays and refuses everything else.
     """
     names = [stem.removesuffix("_train") for stem in _stems(source, "omi-*_train.pkl")]
-    entities = []
-    for name in sorted(names, key=lambda name: int(name.removeprefix("omi-"))):
-        train, test, labels = (
-            _read_pickled_array(_existing(source / f"{name}_{part}.pkl"))
-            for part in ("train", "test", "test_label")
-        )
-        entities.append(_entity(name, train, test, labels.ravel()))
-    return entities
+    parts = ("train", "test", "test_label")
+    return [
+        _entity(name, *(_read_pickled(source / f"{name}_{part}.pkl") for part in parts))
+        for name in sorted(names, key=_numbers)
+    ]
 
 
 def read_skab(source: Path) -> list[Entity]:
@@ -147,11 +126,10 @@ def read_skab(source: Path) -> list[Entity]:
     entities = []
     for name in sorted(names):
         path = source / f"{name}.csv"
-        frame = _read_csv(path, sep=";")
-        _require_columns(frame, [*SKAB_FEATURES, "anomaly"], path)
-        values = _values(path, frame[SKAB_FEATURES])
-        labels = frame["anomaly"].to_numpy()
-        entities.append(_entity(name, values[:cut], values[cut:], labels[cut:]))
+        columns = [*SKAB_FEATURES, "anomaly"]
+        values = _values(path, _read_csv(path, columns, sep=";")[columns])
+        X, labels = values[:, :-1], values[cut:, -1]
+        entities.append(_entity(name, X[:cut], X[cut:], labels))
     return entities
 
 
@@ -185,8 +163,8 @@ class _ArrayUnpickler(pickle.Unpickler):
         return _PARTS_OF_AN_ARRAY[module, name]
 
 
-def _read_pickled_array(path: Path) -> np.ndarray:
-    with path.open("rb") as file:
+def _read_pickled(path: Path) -> np.ndarray:
+    with _existing(path).open("rb") as file:
         try:
             array = _ArrayUnpickler(file).load()
         except (pickle.UnpicklingError, EOFError) as error:
@@ -209,12 +187,14 @@ def _read_swat_csv(path: Path) -> pd.DataFrame:
     return frame.loc[:, ~frame.columns.str.startswith("Unnamed")]
 
 
-def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
+def _read_csv(path: Path, needed: Iterable[str] = (), **options: Any) -> pd.DataFrame:
     # Spreadsheets put a mark at the start that utf-8-sig skips. Without low_memory a
     # column has one type from the first row to the last.
-    return pd.read_csv(
+    frame = pd.read_csv(
         _existing(path), encoding="utf-8-sig", low_memory=False, **options
     )
+    _require(frame, needed, path)
+    return frame
 
 
 def _read_numbers(path: Path) -> np.ndarray:
@@ -228,7 +208,7 @@ def _values(path: Path, frame: pd.DataFrame) -> np.ndarray:
         raise ValueError(f"{path} holds more than numbers: {error}.") from error
 
 
-def _require_columns(frame: pd.DataFrame, names: Iterable[str], path: Path) -> None:
+def _require(frame: pd.DataFrame, names: Iterable[str], path: Path) -> None:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise ValueError(f"{path} has no column {', '.join(map(repr, missing))}.")
@@ -252,6 +232,7 @@ def _interval_labels(
 def _entity(
     name: str, train: np.ndarray, test: np.ndarray, labels: np.ndarray
 ) -> Entity:
+    labels = labels.ravel()
     if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1]:
         raise ValueError(
             f"{name}: train and test must be tables with the same columns. Got the "
@@ -265,6 +246,10 @@ def _entity(
         )
     values = (array.astype(np.float32) for array in (train, test))
     return Entity(name, *values, labels.astype(np.uint8))
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(number) for number in name.split("-")[1:]]
 
 
 def _existing(path: Path) -> Path:

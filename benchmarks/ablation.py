@@ -32,25 +32,24 @@ The parts:
 """
 
 import argparse
-import shlex
 import sys
-import time
-import traceback
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
-from _data import DEFAULT_FOLDER, Entity, load_entities
-from _report import environment, markdown_table, mean_and_sd, save
-from paper import PROTOCOL, SIZES, flags, pooled, random_pa_f1
+import pandas as pd
+from _data import Entity, pooled
+from _detectors import evaluate, key_values, ranking
+from _markdown import markdown, texts
+from _report import CommandLine, Record, judged, load_sets, run
+from paper import PROTOCOL, SIZES, flags, random_pa_f1
 from sklearn.base import clone
-from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from skmemto import MEMTODetector
 from skmemto._nn.memory import GatedMemory
 from skmemto._nn.memto import MEMTOConfig, MEMTONetwork
-from skmemto._training import Trainer
 from skmemto.metrics import point_adjusted_f1
 
 CRITERIA = ("softmax", "isd", "lsd", "calibrated")
@@ -62,16 +61,16 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 }
 PROTOCOL_OF = {"msl": "paper"}
 OTHER_PROTOCOL = "entity"
-FIGURES = {
-    "pa_f1": "PA F1",
-    "random_pa_f1": "PA F1 of random flags",
-    "auroc_softmax": "AUROC softmax",
-    "ap_softmax": "AP softmax",
-    "ap_isd": "AP isd",
-    "ap_lsd": "AP lsd",
-    "auroc_calibrated": "AUROC calibrated",
-    "ap_calibrated": "AP calibrated",
-    "fit_seconds": "fit s",
+CELLS = {
+    "PA F1": "{pa_f1:.1%}",
+    "PA F1 of random flags": "{random_pa_f1:.1%}",
+    "AUROC softmax": "{auroc_softmax:.1%}",
+    "AP softmax": "{ap_softmax:.1%}",
+    "AP isd": "{ap_isd:.1%}",
+    "AP lsd": "{ap_lsd:.1%}",
+    "AUROC calibrated": "{auroc_calibrated:.1%}",
+    "AP calibrated": "{ap_calibrated:.1%}",
+    "fit s": "{fit_seconds:.1f}",
 }
 
 
@@ -96,166 +95,98 @@ class FixedMemory(GatedMemory):
         return self.items
 
 
-class VariantNetwork(MEMTONetwork):
-    """The network with another memory; all weights start as in the reference."""
+def with_memory(memory_class: type[GatedMemory]) -> type[MEMTODetector]:
+    """The detector with another memory; all weights start as in the reference."""
 
-    memory_class: ClassVar[type[GatedMemory]]
+    class Network(MEMTONetwork):
+        def __init__(self, config: MEMTOConfig):
+            super().__init__(config)
+            self.memory = memory_class(
+                config.n_memory_items, config.d_model, config.temperature
+            )
 
-    def __init__(self, config: MEMTOConfig):
-        super().__init__(config)
-        self.memory = self.memory_class(
-            config.n_memory_items, config.d_model, config.temperature
-        )
+    class Variant(MEMTODetector):
+        _network_class = Network
 
-
-class UnreadMemoryNetwork(VariantNetwork):
-    memory_class = UnreadMemory
-
-
-class FrozenGateNetwork(VariantNetwork):
-    memory_class = FrozenGateMemory
-
-
-class FixedMemoryNetwork(VariantNetwork):
-    memory_class = FixedMemory
-
-
-class WithoutMemory(MEMTODetector):
-    _network_class = UnreadMemoryNetwork
-
-
-class FrozenGate(MEMTODetector):
-    _network_class = FrozenGateNetwork
-
-
-class FixedItems(MEMTODetector):
-    _network_class = FixedMemoryNetwork
+    return Variant
 
 
 class RandomItems(MEMTODetector):
-    def _initialize_memory(self, trainer: Trainer) -> None:
+    def _initialize_memory(self, trainer: Any) -> None:
         """Leave the items as the first phase left them."""
 
 
 REFERENCE = "reference"
 PARTS: dict[str, type[MEMTODetector]] = {
     REFERENCE: MEMTODetector,
-    "no-memory": WithoutMemory,
+    "no-memory": with_memory(UnreadMemory),
     "random-items": RandomItems,
-    "frozen-gate": FrozenGate,
-    "fixed-items": FixedItems,
+    "frozen-gate": with_memory(FrozenGateMemory),
+    "fixed-items": with_memory(FixedMemory),
 }
-WIDEST = "d_model=512"
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "entropy_weight=0": {"entropy_weight": 0.0},
-    # One of these two is the reference's: 0.0125 that of `paper.py`, 0.1 the default.
-    "temperature=0.0125": {"temperature": 0.0125},
-    "temperature=0.1": {"temperature": 0.1},
-    "temperature=0.5": {"temperature": 0.5},
-    "temperature=1": {"temperature": 1.0},
-    "n_memory_items=1": {"n_memory_items": 1},
-    "n_memory_items=5": {"n_memory_items": 5},
-    "n_memory_items=50": {"n_memory_items": 50},
-    "n_memory_items=100": {"n_memory_items": 100},
-    "d_model=32": {"d_model": 32, "n_heads": 2},
-    "d_model=128": {"d_model": 128, "n_heads": 8},
-    WIDEST: {"d_model": 512, "n_heads": 8},
-    # Likewise: 0 the papers', 0.5 the estimator's default.
-    "noise=0": {"noise": 0.0},
-    "noise=0.5": {"noise": 0.5},
-}
-VARIANTS = [*PARTS, *PARAMETERS]
-SETS_OF_THE_WIDEST = ("msl",)
+# Of the temperatures 0.0125 is that of `paper.py`, 0.1 the default; of the noises 0 is
+# the papers', 0.5 the default. One of each is the reference's.
+VARIANTS = [
+    *PARTS,
+    "entropy_weight=0",
+    *(f"temperature={value}" for value in (0.0125, 0.1, 0.5, 1)),
+    *(f"n_memory_items={value}" for value in (1, 5, 50, 100)),
+    *(f"d_model={value}" for value in (32, 128, 512)),
+    *(f"noise={value}" for value in (0, 0.5)),
+]
+HEADS = {"d_model=32": 2, "d_model=128": 8, "d_model=512": 8}
+WIDEST, SETS_OF_THE_WIDEST = "d_model=512", ("msl",)
 
 
 def build(variant: str, protocol: str) -> MEMTODetector:
     """The detector of a variant, unfitted."""
-    parameters = PROTOCOLS[protocol] | PARAMETERS.get(variant, {})
-    return PARTS.get(variant, MEMTODetector)(**parameters)
+    if variant in PARTS:
+        return PARTS[variant](**PROTOCOLS[protocol])
+    detector = MEMTODetector(**PROTOCOLS[protocol])
+    heads = HEADS.get(variant, detector.n_heads)
+    return detector.set_params(n_heads=heads, **key_values([variant]))
 
 
 def detectors(
-    variants: list[str] | None, set_name: str, protocol: str
+    variants: Sequence[str] | None, set_name: str, protocol: str
 ) -> dict[str, MEMTODetector]:
     """Those asked for, by default all affordable, without copies of the reference."""
     if variants is None:
         affordable = set_name in SETS_OF_THE_WIDEST
         variants = [name for name in VARIANTS if affordable or name != WIDEST]
-    reference = repr(build(REFERENCE, protocol))
+    reference = build(REFERENCE, protocol).get_params()
     built = {name: build(name, protocol) for name in variants}
-    return {n: d for n, d in built.items() if n == REFERENCE or repr(d) != reference}
+    return {n: d for n, d in built.items() if n in PARTS or d.get_params() != reference}
 
 
-def load(set_name: str, folder: Path, protocol: str) -> list[Entity]:
-    if protocol == "paper":
-        return [Entity("pooled", *pooled(set_name, folder))]
-    entities = load_entities(set_name, folder)
-    return [entity for entity in entities if len(np.unique(entity.labels)) == 2]
-
-
-def load_all(args: argparse.Namespace) -> dict[str, tuple[str, list[Entity]]]:
-    """Protocol and data of each set, all before any fit, so that none is missing."""
-    protocols = {
-        name: args.protocol or PROTOCOL_OF.get(name, OTHER_PROTOCOL)
-        for name in args.sets
-    }
-    return {
-        name: (protocol, load(name, args.data, protocol))
-        for name, protocol in protocols.items()
-    }
-
-
-def attempt(
-    detector: MEMTODetector, entities: list[Entity], set_name: str, seed: int
-) -> dict[str, Any]:
-    try:
-        return evaluate(detector, entities, set_name, seed)
-    except Exception as error:  # One variant must not cost the others.
-        traceback.print_exc()
-        return {"error": f"{type(error).__name__}: {error}"}
-
-
-def evaluate(
-    detector: MEMTODetector, entities: list[Entity], set_name: str, seed: int
-) -> dict[str, Any]:
-    """Figures of a set, and under "entities" those of each of its models."""
-    flagged, records = [], []
+def figures(
+    detector: MEMTODetector, entities: Iterable[Entity], set_name: str, seed: int
+) -> Iterator[Record]:
+    """Yield the figures of each entity's model, then those of the set."""
+    flagged = []
     for entity in entities:
         model = clone(detector).set_params(random_state=seed)
-        start = time.perf_counter()
-        model.fit(entity.train)
-        seconds = time.perf_counter() - start
-        figures = accuracy(model, entity)
-        records.append({"entity": entity.name, "fit_seconds": seconds} | figures)
-        flagged.append(papers_flags(model, entity, set_name))
+        seconds = evaluate(entity, model)["fit_seconds"]
+        yield {"entity": entity.name, "fit_seconds": seconds} | accuracy(model, entity)
+        flagged.append(flags(set_name, model.set_params(criterion="softmax"), entity))
     labels, flagged = in_a_row([e.labels for e in entities]), in_a_row(flagged)
-    return {
+    yield {
+        "parameters": repr(detector),
         "pa_f1": point_adjusted_f1(labels, flagged),
         "random_pa_f1": random_pa_f1(labels, flagged.mean(), seed),
-        "random_ap": float(np.mean([e.labels.mean() for e in entities])),
-        **{name: float(np.mean([r[name] for r in records])) for name in figures},
-        "fit_seconds": sum(r["fit_seconds"] for r in records),
-        "entities": records,
+        "random_ap": np.mean([entity.labels.mean() for entity in entities]),
     }
 
 
 def accuracy(model: MEMTODetector, entity: Entity) -> dict[str, float]:
     """AUROC and average precision of each criterion, without point adjustment."""
-    figures = {}
+    found = {}
     for criterion in CRITERIA:
         scores = -model.set_params(criterion=criterion).score_samples(entity.test)
-        figures[f"auroc_{criterion}"] = float(roc_auc_score(entity.labels, scores))
-        figures[f"ap_{criterion}"] = float(
-            average_precision_score(entity.labels, scores)
-        )
-    return figures
-
-
-def papers_flags(model: MEMTODetector, entity: Entity, set_name: str) -> np.ndarray:
-    model.set_params(criterion="softmax")
-    return flags(
-        set_name, -model.score_samples(entity.train), -model.score_samples(entity.test)
-    )
+        of_criterion = ranking(entity.labels, scores)
+        found[f"auroc_{criterion}"] = of_criterion["auroc"]
+        found[f"ap_{criterion}"] = of_criterion["average_precision"]
+    return found
 
 
 def in_a_row(parts: list[np.ndarray]) -> np.ndarray:
@@ -263,72 +194,35 @@ def in_a_row(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.append(part, 0) for part in parts])[:-1]
 
 
-def markdown(report: dict[str, Any]) -> str:
+def table(records: pd.DataFrame) -> str:
     """One table per set, one row per variant: figures in %, seconds."""
-    records = report["results"]
     blocks = []
-    for name in dict.fromkeys(r["set"] for r in records):
-        group = [r for r in records if r["set"] == name]
-        variants = dict.fromkeys(r["variant"] for r in group)
-        rows = [[v, *_cells([r for r in group if r["variant"] == v])] for v in variants]
-        chance = [r["random_ap"] for r in group if "random_ap" in r][:1]
-        title = f"{name}, protocol {group[0]['protocol']}"
-        title += "".join(f", AP of random scores {100 * ap:.1f} %" for ap in chance)
-        table = markdown_table(["variant", *FIGURES.values()], rows)
-        blocks.append(f"### {title}\n\n{table}\n")
-    seeds = ", ".join(map(str, report["seeds"]))
-    return "\n".join([*blocks, f"- Seeds: {seeds}\n- Command: `{report['command']}`\n"])
+    for (name, protocol), group in records.groupby(["set", "protocol"], sort=False):
+        title = f"### {name}, protocol {protocol}"
+        if "random_ap" in group:
+            title += f", AP of random scores {100 * group['random_ap'].max():.1f} %"
+        blocks += [title, markdown(texts(group, ["variant"], CELLS))]
+    return "\n\n".join(blocks)
 
 
-def _cells(group: list[dict[str, Any]]) -> list[str]:
-    """Mean and standard deviation over the seeds, or that it failed."""
-    n_failed = sum("error" in r for r in group)
-    if n_failed:
-        return [f"failed ({n_failed})", *[""] * (len(FIGURES) - 1)]
-    return [
-        mean_and_sd([(1 if name == "fit_seconds" else 100) * r[name] for r in group], 1)
-        for name in FIGURES
-    ]
+def fits(args: argparse.Namespace) -> Iterator[tuple[Record, partial]]:
+    for name, entities in load_sets(args).items():
+        protocol = args.protocol or PROTOCOL_OF.get(name, OTHER_PROTOCOL)
+        paper = protocol == "paper"
+        learned = [pooled(entities)] if paper else judged(name, entities)
+        for variant, detector in detectors(args.variants, name, protocol).items():
+            for seed in args.seeds:
+                where = {"set": name, "protocol": protocol, "variant": variant}
+                task = partial(figures, detector, learned, name, seed)
+                yield where | {"seed": seed}, task
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
-    parser.add_argument("--sets", nargs="+", default=["asd", "smd", "msl"])
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = CommandLine(__file__, __doc__, sets=("asd", "smd", "msl"))
     parser.add_argument("--protocol", choices=PROTOCOLS, help="for all sets")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--out", default="ablation")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = parse(argv)
-    arguments = sys.argv[1:] if argv is None else argv
-    report: dict[str, Any] = {
-        "command": shlex.join(["python", "benchmarks/ablation.py", *arguments]),
-        "environment": environment(),
-        "seeds": args.seeds,
-        "results": [],
-    }
-    try:
-        sets = load_all(args)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    # After each fit, so that a stopped run keeps what it has.
-    for set_name, (protocol, entities) in sets.items():
-        for variant, detector in detectors(args.variants, set_name, protocol).items():
-            for seed in args.seeds:
-                print(
-                    f"{set_name}: {variant}, seed {seed}", file=sys.stderr, flush=True
-                )
-                where = {"set": set_name, "protocol": protocol, "variant": variant}
-                where |= {"seed": seed, "detector": repr(detector)}
-                figures = attempt(detector, entities, set_name, seed)
-                report["results"].append(where | figures)
-                save(report, markdown(report), args.out)
-    print(markdown(report))
-    return int(any("error" in record for record in report["results"]))
+    args = parser.parse_args(argv)
+    return run(args, fits(args), table)
 
 
 if __name__ == "__main__":

@@ -8,26 +8,22 @@ one thing of the last.
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from _baselines import NearestRow, scaled
 from _data import Entity
-from _report import markdown_table, run_per_entity
-from sklearn.metrics import average_precision_score, roc_auc_score
+from _detectors import ranking
+from _markdown import markdown, pivot
+from _report import Record, run_entities
 
 from skmemto import MEMTODetector
 from skmemto._criteria import exponential_average
 
 SETS = ("asd", "skab", "msl", "smd")
 LEAST = 1e-4  # of the largest scale
-BEYOND = 0.1  # what the logarithm of an error beyond the largest in training counts
-ORDER = 4
-TIME_ORDER = 1.5
-SHARE = 2 / 5  # span of the average, of the window
-LONGER = 5  # times as long is the other span
 
 
 class Parts(NamedTuple):
@@ -41,9 +37,7 @@ class Parts(NamedTuple):
     window: int
 
 
-def ratios(
-    parts: Parts, *, scale: str = "mean + sd", beyond: float = BEYOND, times: float = 1
-) -> np.ndarray:
+def ratios(parts: Parts, scale: str, beyond: float, times: float) -> np.ndarray:
     """Errors in units of the channel's own, in full up to its largest in training."""
     units = parts.train.mean(axis=0)
     if scale == "mean + sd":
@@ -58,28 +52,30 @@ def ratios(
     return np.minimum(values, largest) * (1 + beyond * excess)
 
 
-def unlimited(parts: Parts) -> np.ndarray:
-    return ratios(parts, times=np.inf)
-
-
-def power_mean(values: np.ndarray, order: float = ORDER) -> np.ndarray:
+def power_mean(values: np.ndarray, order: float) -> np.ndarray:
+    if np.isinf(order):
+        return values.max(axis=1)
     return (values**order).mean(axis=1) ** (1 / order)
 
 
-def tails(
-    scores: np.ndarray,
+def calibrated(
     parts: Parts,
-    order: float = TIME_ORDER,
-    share: float = SHARE,
-    longer: int = LONGER,
+    *,
+    scale: str = "mean + sd",
+    beyond: float = 0.1,  # what the logarithm of an error beyond the largest counts
+    times: float = 1,  # the largest error in training
+    order: float = 4,
+    time_order: float = 1.5,
+    share: float = 2 / 5,  # span of the average, of the window
+    longer: int = 5,  # times as long is the other span
+    change: Callable[[np.ndarray, Parts], np.ndarray] = lambda scores, parts: scores,
 ) -> np.ndarray:
+    scores = change(power_mean(ratios(parts, scale, beyond, times), order), parts)
+    if not share:
+        return scores
     span = max(1, int(share * parts.window))
     spans = [span, longer * span] if longer else [span]
-    return exponential_average(scores**order, *spans) ** (1 / order)
-
-
-def one_span(scores: np.ndarray, parts: Parts, order: float = TIME_ORDER) -> np.ndarray:
-    return tails(scores, parts, order, share=2 / 3, longer=0)
+    return exponential_average(scores**time_order, *spans) ** (1 / time_order)
 
 
 def latent(parts: Parts) -> np.ndarray:
@@ -87,49 +83,46 @@ def latent(parts: Parts) -> np.ndarray:
     return parts.latent / scale
 
 
-STEPS: dict[str, Callable[[Parts], np.ndarray]] = {
-    "mean ISD": lambda p: p.test.mean(axis=1),
-    "+ channels by their training mean": lambda p: ratios(
-        p, scale="mean", times=np.inf
-    ).mean(axis=1),
-    "+ by mean and standard deviation": lambda p: unlimited(p).mean(axis=1),
-    "+ exponential average": lambda p: one_span(unlimited(p).mean(axis=1), p, 1),
-    "+ logarithm beyond the largest error": lambda p: one_span(
-        ratios(p).mean(axis=1), p, 1
-    ),
-    "+ power mean over channels": lambda p: one_span(power_mean(ratios(p)), p, 1),
-    "+ power mean over time": lambda p: one_span(power_mean(ratios(p)), p),
-    "+ a second, longer span = calibrated": lambda p: tails(power_mean(ratios(p)), p),
+def mean_error(scores: np.ndarray, parts: Parts) -> np.ndarray:
+    return parts.test.mean(axis=1)
+
+
+# Parameters of `calibrated`: all that a step does not have yet, then all that changes.
+MEANS = {"order": 1, "time_order": 1}
+NO_LIMIT = {"times": np.inf}
+ONE_SPAN = {"share": 2 / 3, "longer": 0}
+ROWS = MEANS | NO_LIMIT | {"share": 0}
+STEPS: dict[str, dict[str, Any]] = {
+    "mean ISD": ROWS | {"change": mean_error},
+    "+ channels by their training mean": ROWS | {"scale": "mean"},
+    "+ by mean and standard deviation": ROWS,
+    "+ exponential average": MEANS | NO_LIMIT | ONE_SPAN,
+    "+ logarithm beyond the largest error": MEANS | ONE_SPAN,
+    "+ power mean over channels": {"time_order": 1} | ONE_SPAN,
+    "+ power mean over time": ONE_SPAN,
+    "+ a second, longer span = calibrated": {},
 }
-CHANGES: dict[str, Callable[[Parts], np.ndarray]] = {
-    "over channels: order 1 (mean)": lambda p: tails(power_mean(ratios(p), 1), p),
-    "over channels: order 2": lambda p: tails(power_mean(ratios(p), 2), p),
-    "over channels: order 8": lambda p: tails(power_mean(ratios(p), 8), p),
-    "over channels: maximum": lambda p: tails(ratios(p).max(axis=1), p),
-    "over time: order 1.25": lambda p: tails(power_mean(ratios(p)), p, 1.25),
-    "over time: order 2": lambda p: tails(power_mean(ratios(p)), p, 2),
-    "no limit": lambda p: tails(power_mean(unlimited(p)), p),
-    "nothing beyond the largest error": lambda p: tails(
-        power_mean(ratios(p, beyond=0)), p
-    ),
-    "nothing beyond twice the largest error": lambda p: tails(
-        power_mean(ratios(p, beyond=0, times=2)), p
-    ),
-    "twice the share of the logarithm": lambda p: tails(
-        power_mean(ratios(p, beyond=2 * BEYOND)), p
-    ),
-    "half of both spans": lambda p: tails(power_mean(ratios(p)), p, share=SHARE / 2),
-    "twice both spans": lambda p: tails(power_mean(ratios(p)), p, share=2 * SHARE),
-    "the longer one 3 times": lambda p: tails(power_mean(ratios(p)), p, longer=3),
-    "the longer one 10 times": lambda p: tails(power_mean(ratios(p)), p, longer=10),
-    "plus LSD": lambda p: tails(power_mean(ratios(p)) + latent(p), p),
-    "LSD alone": lambda p: tails(latent(p), p),
-    "times LSD ** (1 / 8)": lambda p: tails(
-        power_mean(ratios(p)) * p.latent ** (1 / 8), p
-    ),
-    "times (distance to the nearest training row) ** (1 / 4)": lambda p: tails(
-        power_mean(ratios(p)) * p.nearest ** (1 / 4), p
-    ),
+CHANGES: dict[str, dict[str, Any]] = {
+    "over channels: order 1 (mean)": {"order": 1},
+    "over channels: order 2": {"order": 2},
+    "over channels: order 8": {"order": 8},
+    "over channels: maximum": {"order": np.inf},
+    "over time: order 1.25": {"time_order": 1.25},
+    "over time: order 2": {"time_order": 2},
+    "no limit": NO_LIMIT,
+    "nothing beyond the largest error": {"beyond": 0},
+    "nothing beyond twice the largest error": {"beyond": 0, "times": 2},
+    "twice the share of the logarithm": {"beyond": 0.2},
+    "half of both spans": {"share": 1 / 5},
+    "twice both spans": {"share": 4 / 5},
+    "the longer one 3 times": {"longer": 3},
+    "the longer one 10 times": {"longer": 10},
+    "plus LSD": {"change": lambda scores, p: scores + latent(p)},
+    "LSD alone": {"change": lambda scores, p: latent(p)},
+    "times LSD ** (1 / 8)": {"change": lambda scores, p: scores * p.latent ** (1 / 8)},
+    "times (distance to the nearest training row) ** (1 / 4)": {
+        "change": lambda scores, p: scores * p.nearest ** (1 / 4)
+    },
 }
 
 
@@ -138,54 +131,27 @@ def parts_of(entity: Entity, seed: int) -> Parts:
     train, test = detector.deviations(entity.train), detector.deviations(entity.test)
     neighbor = scaled(NearestRow(random_state=seed), clip=30).fit(entity.train)
     nearest = -neighbor.score_samples(entity.test)
-    return Parts(
-        train.input,
-        test.input,
-        train.latent,
-        test.latent,
-        nearest,
-        detector.window_size_,
-    )
+    window = detector.window_size_
+    return Parts(train.input, test.input, train.latent, test.latent, nearest, window)
 
 
-def evaluate(entity: Entity, seed: int, path: Path) -> Iterator[dict[str, Any]]:
+def evaluate(entity: Entity, seed: int) -> Iterator[Record]:
     parts = parts_of(entity, seed)
-    for name, score in (STEPS | CHANGES).items():
-        scores = score(parts)
-        yield {
-            "criterion": name,
-            "auroc": float(roc_auc_score(entity.labels, scores)),
-            "average_precision": float(average_precision_score(entity.labels, scores)),
-        }
+    for name, parameters in (STEPS | CHANGES).items():
+        scores = calibrated(parts, **parameters)
+        yield {"criterion": name} | ranking(entity.labels, scores)
 
 
-def markdown(report: dict[str, Any]) -> str:
+def table(records: pd.DataFrame) -> str:
     """One row per criterion: AUROC / average precision in %, mean over entities."""
-    records = report["results"]
-    sets = list(dict.fromkeys(r["set"] for r in records))
-    rows = []
-    for name in STEPS | CHANGES:
-        if name == next(iter(CHANGES)):
-            rows.append(["*changes to the last*", *[""] * len(sets)])
-        row = [name]
-        for set_name in sets:
-            group = [
-                r for r in records if (r["criterion"], r["set"]) == (name, set_name)
-            ]
-            row.append(
-                " / ".join(
-                    f"{100 * np.mean([r[figure] for r in group]):.1f}"
-                    for figure in ("auroc", "average_precision")
-                )
-            )
-        rows.append(row)
-    table = markdown_table(["criterion", *(f"{s} AUROC / AP" for s in sets)], rows)
-    return f"{table}\n\n- Command: `{report['command']}`\n"
+    cell = "{auroc:.1%} / {average_precision:.1%}"
+    cells = pivot(records, "criterion", "set", cell, "{} AUROC / AP")
+    rows = [*STEPS, "*changes to the last*", *CHANGES]
+    return markdown(cells.reindex(rows), corner="criterion")
 
 
-def main(argv: list[str] | None = None) -> int:
-    summary = __doc__.partition("\n")[0]
-    return run_per_entity("criterion", summary, evaluate, markdown, SETS, argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_entities(__file__, __doc__, SETS, evaluate, table, argv)
 
 
 if __name__ == "__main__":

@@ -9,47 +9,35 @@ al., KDD 2019, section 5.5).
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from _baselines import ClippedScaler, PCAError
 from _data import Entity
-from _report import markdown_table, run_per_entity
+from _markdown import markdown, pivot
+from _report import CommandLine, Record, each_entity, run
 
 from skmemto import MEMTODetector
 
-SETS = ("smd", "asd")
 PERCENTS = (100, 150)
 
 
-def memto(entity: Entity, seed: int) -> dict[str, np.ndarray]:
-    detector = MEMTODetector(random_state=seed).fit(entity.train)
-    return {
-        "MEMTODetector, calibrated": detector.deviations(
-            entity.test, calibrated=True
-        ).input,
-        "MEMTODetector, raw": detector.deviations(entity.test).input,
-    }
-
-
-def pca(entity: Entity, seed: int) -> dict[str, np.ndarray]:
+def rankings(entity: Entity, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each method's deviations of the test series (n_test, n_features)."""
+    memto = MEMTODetector(random_state=seed).fit(entity.train)
+    raw = memto.deviations(entity.test).input
+    yield "MEMTODetector, `deviations(X).input`", raw
+    calibrated = memto.deviations(entity.test, calibrated=True).input
+    yield "MEMTODetector, `deviations(X, calibrated=True).input`", calibrated
     scaler = ClippedScaler(clip=30).fit(entity.train)
-    model = PCAError().fit(scaler.transform(entity.train)).pca_
+    pca = PCAError().fit(scaler.transform(entity.train)).pca_
     scaled = scaler.transform(entity.test)
-    return {
-        "PCA error": (scaled - model.inverse_transform(model.transform(scaled))) ** 2
-    }
-
-
-def chance(entity: Entity, seed: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    ranking = rng.random(entity.test.shape[1])
-    return {"random": np.broadcast_to(ranking, entity.test.shape)}
-
-
-METHODS: list[Callable[[Entity, int], dict[str, np.ndarray]]] = [memto, pca, chance]
+    yield "PCA error", (scaled - pca.inverse_transform(pca.transform(scaled))) ** 2
+    chance = np.random.default_rng(seed).random(entity.test.shape[1])
+    yield "random", np.broadcast_to(chance, entity.test.shape)
 
 
 def parse_events(events: list[str]) -> list[tuple[int, int, np.ndarray]]:
@@ -69,36 +57,28 @@ def hit_rate(deviations: np.ndarray, to_blame: np.ndarray, percent: int) -> floa
     return len(np.intersect1d(first, to_blame)) / len(to_blame)
 
 
-def evaluate(entity: Entity, seed: int, path: Path) -> Iterator[dict[str, Any]]:
+def evaluate(entity: Entity, where: Record, folder: Path) -> Iterator[Record]:
     """Yield the hit rates of each method and event."""
-    events = json.loads(path.with_name(f"{path.stem}_interpretation.json").read_text())
-    for method in METHODS:
-        for name, deviations in method(entity, seed).items():
-            for start, end, to_blame in parse_events(events[entity.name]):
-                rows = deviations[start : end + 1]
-                rates = {f"hit_rate_{p}": hit_rate(rows, to_blame, p) for p in PERCENTS}
-                yield {"method": name, **rates}
+    path = folder / f"{where['set']}_interpretation.json"
+    events = parse_events(json.loads(path.read_text())[entity.name])
+    for name, deviations in rankings(entity, where["seed"]):
+        for start, end, to_blame in events:
+            rows = deviations[start : end + 1]
+            rates = {f"hit_rate_{p}": hit_rate(rows, to_blame, p) for p in PERCENTS}
+            yield {"method": name, **rates}
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """One row per method: mean over events (and seeds), in %, per set."""
-    records = report["results"]
-    sets = list(dict.fromkeys(r["set"] for r in records))
-    rows = []
-    for method in dict.fromkeys(r["method"] for r in records):
-        row = [method]
-        for name in sets:
-            group = [r for r in records if (r["method"], r["set"]) == (method, name)]
-            means = [np.mean([r[f"hit_rate_{p}"] for r in group]) for p in PERCENTS]
-            row.append(" / ".join(f"{100 * mean:.1f}" for mean in means))
-        rows.append(row)
-    header = ["", *(f"{name} HitRate@100% / @150%" for name in sets)]
-    return f"{markdown_table(header, rows)}\n\n- Command: `{report['command']}`\n"
+def table(records: pd.DataFrame) -> str:
+    """One row per method: mean over the events in %, per set."""
+    cell = " / ".join(f"{{hit_rate_{p}:.1%}}" for p in PERCENTS)
+    header = "{} HitRate@100% / @150%"
+    return markdown(pivot(records, "method", "set", cell, header), corner="")
 
 
-def main(argv: list[str] | None = None) -> int:
-    summary = __doc__.partition("\n")[0]
-    return run_per_entity("explain", summary, evaluate, markdown, SETS, argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    args = CommandLine(__file__, __doc__, sets=("smd", "asd")).parse_args(argv)
+    tasks = ((w, partial(evaluate, e, w, args.data)) for w, e in each_entity(args))
+    return run(args, tasks, table)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,15 @@ started before. Ratios are between neighbours in time, and the median is shown.
 """
 
 import argparse
-import shlex
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-from _report import environment, markdown_table, save
+import pandas as pd
+from _markdown import markdown, succeeded
+from _report import CommandLine, run
 
 from skmemto import MEMTODetector, PerGroupDetector
 
@@ -44,36 +46,20 @@ def measure(X: np.ndarray, groups: np.ndarray, n_jobs: int, args) -> dict[str, f
     return {"fit_seconds": fitted - start, "score_seconds": scored - fitted}
 
 
-def summarize(records: list[dict[str, Any]], jobs: list[int]) -> list[dict[str, Any]]:
+def table(records: pd.DataFrame) -> str:
     """Median seconds, and median ratio to the first number of jobs, of each."""
-    summary = []
-    for n_jobs in jobs:
-        row: dict[str, Any] = {"n_jobs": n_jobs}
-        for key in ("fit_seconds", "score_seconds"):
-            mine, first = (
-                np.array([r[key] for r in records if r["n_jobs"] == n])
-                for n in (n_jobs, jobs[0])
-            )
-            row[key] = float(np.median(mine))
-            row[key.replace("seconds", "speedup")] = float(np.median(first / mine))
-        summary.append(row)
-    return summary
+    turns = succeeded(records).pivot(index="turn", columns="n_jobs")
+    first = records["n_jobs"].iloc[0]
+    shown = {}
+    for name in ("fit", "score"):
+        seconds = turns[f"{name}_seconds"][records["n_jobs"].unique()]
+        shown[f"{name} s"] = seconds.median()
+        shown[f"{name}, times as fast"] = seconds.rdiv(seconds[first], axis=0).median()
+    return markdown(pd.DataFrame(shown).map("{:.2f}".format), corner="jobs")
 
 
-def markdown(report: dict[str, Any]) -> str:
-    keys = ("fit_seconds", "fit_speedup", "score_seconds", "score_speedup")
-    rows = [
-        [str(row["n_jobs"]), *(f"{row[key]:.2f}" for key in keys)]
-        for row in report["summary"]
-    ]
-    table = markdown_table(
-        ["jobs", "fit s", "times as fast", "score s", "times as fast"], rows
-    )
-    return f"{table}\n\n- Command: `{report['command']}`\n"
-
-
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = CommandLine(__file__, __doc__, seeds=False)
     parser.add_argument("--groups", type=int, default=1000)
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--features", type=int, default=8)
@@ -81,32 +67,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="fleet")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = parse(argv)
-    arguments = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args(argv)
     X, groups = make_fleet(args)
     few = groups < max(args.jobs)
     for n_jobs in args.jobs:  # starts the processes, and imports torch in them
         measure(X[few], groups[few], n_jobs, args)
-    results = []
-    for turn in range(args.repeats):
-        for n_jobs in args.jobs:
-            print(f"turn {turn + 1}, {n_jobs} jobs", file=sys.stderr, flush=True)
-            figures = measure(X, groups, n_jobs, args)
-            results.append({"turn": turn, "n_jobs": n_jobs, **figures})
-    report = {
-        "command": shlex.join(["python", "benchmarks/fleet.py", *arguments]),
-        "environment": environment(),
-        "results": results,
-        "summary": summarize(results, args.jobs),
-    }
-    save(report, markdown(report), args.out)
-    print(markdown(report))
-    return 0
+    tasks = (
+        ({"turn": turn, "n_jobs": n_jobs}, partial(measure, X, groups, n_jobs, args))
+        for turn in range(args.repeats)
+        for n_jobs in args.jobs
+    )
+    return run(args, tasks, table)
 
 
 if __name__ == "__main__":

@@ -9,37 +9,30 @@ most, during the anomalies, from what the training series is like.
 """
 
 import argparse
-import json
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from _data import DEFAULT_FOLDER, Entity, load_entities
-from _report import RESULTS, markdown_table
-from accuracy import BASELINES, DETECTORS
+from _detectors import BASELINES, DETECTORS
+from _markdown import markdown
+from _report import read
 from matplotlib.axes import Axes
 
 OURS = "MEMTODetector"
 N_CHANNELS = 4
 
 
-def behind(records: list[dict[str, Any]], set_name: str) -> list[dict[str, Any]]:
+def behind(records: pd.DataFrame) -> pd.DataFrame:
     """Entities of a set with our mean AP and the best baseline's, worst first."""
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for r in records:
-        if r["set"] == set_name and "average_precision" in r:
-            values[r["entity"]][r["detector"]].append(r["average_precision"])
-    rows = []
-    for entity, of_detector in values.items():
-        means = {name: float(np.mean(aps)) for name, aps in of_detector.items()}
-        best = max((name for name in means if name in BASELINES), key=means.get)
-        rows.append(
-            {"entity": entity, "ours": means[OURS], "best": best, "its": means[best]}
-        )
-    return sorted(rows, key=lambda row: row["ours"] - row["its"])
+    aps = records.pivot_table("average_precision", "entity", "detector", sort=False)
+    theirs = aps[aps.columns.intersection(BASELINES, sort=False)]
+    rows = pd.DataFrame({"ours": aps[OURS], "its": theirs.max(axis=1)})
+    rows["best"] = theirs.idxmax(axis=1)
+    return rows.loc[(rows["ours"] - rows["its"]).sort_values(kind="stable").index]
 
 
 def draw(entity: Entity, baseline: str) -> plt.Figure:
@@ -78,7 +71,7 @@ def shade(panel: Axes, labels: np.ndarray) -> None:
         panel.axvspan(start - 0.5, stop - 0.5, color="tab:orange", alpha=0.3, lw=0)
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("results", nargs="?", default="accuracy")
     parser.add_argument("--set", dest="set_name", default="smd")
@@ -87,20 +80,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path())
     args = parser.parse_args(argv)
     matplotlib.use("Agg")
-    report = json.loads((RESULTS / f"{args.results}.json").read_text(encoding="utf-8"))
-    rows = behind(report["results"], args.set_name)
-    table = [
-        [r["entity"], f"{100 * r['ours']:.1f}", f"{100 * r['its']:.1f}", r["best"]]
-        for r in rows
-    ]
-    print(
-        markdown_table(["entity", f"AP of {OURS}", "best baseline's", "which"], table)
-    )
+    records = read(args.results)
+    rows = behind(records[records["set"] == args.set_name])
+    shown = rows.assign(**(100 * rows[["ours", "its"]]).map("{:.1f}".format))
+    shown.columns = [f"AP of {OURS}", "best baseline's", "which"]
+    print(markdown(shown))
     entities = {e.name: e for e in load_entities(args.set_name, args.data)}
-    for row in rows[: args.worst]:
-        name = row["entity"].replace("/", "-")
-        path = args.out / f"lost-{args.set_name}-{name}.png"
-        draw(entities[row["entity"]], row["best"]).savefig(path, dpi=80)
+    for name, best in rows["best"].iloc[: args.worst].items():
+        path = args.out / f"lost-{args.set_name}-{name.replace('/', '-')}.png"
+        draw(entities[name], best).savefig(path, dpi=80)
         print(path)
     return 0
 

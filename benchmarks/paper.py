@@ -9,18 +9,19 @@ the figures.
     python benchmarks/paper.py --detector anomaly-transformer
 """
 
-import argparse
-import shlex
 import sys
-import time
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from _data import DEFAULT_FOLDER, load_entities
-from _report import environment, markdown_table, mean_and_sd, save
+import pandas as pd
+from _data import Entity, pooled
+from _detectors import evaluate
+from _markdown import markdown, texts
+from _report import CommandLine, Record, load_sets, run
 from sklearn.base import BaseEstimator, clone
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import f1_score
 
 from skmemto import AnomalyTransformerDetector, MEMTODetector
 from skmemto.metrics import point_adjusted_precision_recall_fscore
@@ -66,60 +67,48 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
         "paper": PAPER_SIZE | {"batch_size": 32, "max_iter": 10},
     },
 }
-FIGURES = {
-    "pa_precision": "PA precision",
-    "pa_recall": "PA recall",
-    "pa_f1": "PA F1",
-    "random_pa_f1": "PA F1 of random scores",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "average_precision": "AP",
-    "random_average_precision": "AP of random scores",
-    "fit_seconds": "fit s",
-    "n_iter": "epochs",
+CELLS = {
+    "PA precision": "{pa_precision:.2%}",
+    "PA recall": "{pa_recall:.2%}",
+    "PA F1": "{pa_f1:.2%}",
+    "PA F1 of random flags": "{random_pa_f1:.2%}",
+    "F1": "{f1:.2%}",
+    "AUROC": "{auroc:.2%}",
+    "AP": "{average_precision:.2%}",
+    "AP of random scores": "{random_average_precision:.2%}",
+    "fit s": "{fit_seconds:.2f}",
+    "epochs": "{n_iter:.2f}",
 }
 
 
-def pooled(name: str, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All entities of a set as one series, as the papers have it."""
-    entities = load_entities(name, folder)
-    train, test, labels = (
-        np.concatenate([getattr(entity, part) for entity in entities])
-        for part in ("train", "test", "labels")
-    )
-    return train, test, labels
-
-
-def evaluate(
-    name: str, folder: Path, detector: BaseEstimator, seed: int
-) -> dict[str, float]:
-    train, test, labels = pooled(name, folder)
+def papers_figures(
+    set_name: str, entity: Entity, detector: BaseEstimator, seed: int
+) -> Record:
     detector = clone(detector).set_params(random_state=seed)
-    start = time.perf_counter()
-    detector.fit(train)
-    fit_seconds = time.perf_counter() - start
-    scores = -detector.score_samples(test)
-    flagged = flags(name, -detector.score_samples(train), scores)
-    precision, recall, f1 = point_adjusted_precision_recall_fscore(labels, flagged)
+    figures = evaluate(entity, detector)
+    flagged = flags(set_name, detector, entity)
+    precision, recall, f1 = point_adjusted_precision_recall_fscore(
+        entity.labels, flagged
+    )
     return {
+        "parameters": repr(detector),
         "pa_precision": precision,
         "pa_recall": recall,
         "pa_f1": f1,
-        "random_pa_f1": random_pa_f1(labels, flagged.mean(), seed),
-        "f1": f1_score(labels, flagged),
-        "auroc": roc_auc_score(labels, scores),
-        "average_precision": average_precision_score(labels, scores),
-        "random_average_precision": labels.mean(),
+        "random_pa_f1": random_pa_f1(entity.labels, flagged.mean(), seed),
+        "f1": f1_score(entity.labels, flagged),
+        **figures,
+        "random_average_precision": entity.labels.mean(),
         "flagged_percent": 100 * flagged.mean(),
-        "fit_seconds": fit_seconds,
         "n_iter": detector.n_iter_,
     }
 
 
-def flags(name: str, train_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def flags(set_name: str, detector: BaseEstimator, entity: Entity) -> np.ndarray:
     """1 where a score is above the threshold that the training scores of a set give."""
-    percent = PERCENT.get(name, OTHER_PERCENT)
-    return (scores > np.percentile(train_scores, 100 - percent)).astype(int)
+    percent = PERCENT.get(set_name, OTHER_PERCENT)
+    threshold = np.percentile(-detector.score_samples(entity.train), 100 - percent)
+    return (-detector.score_samples(entity.test) > threshold).astype(int)
 
 
 def random_pa_f1(labels: np.ndarray, share: float, seed: int) -> float:
@@ -134,59 +123,35 @@ def random_pa_f1(labels: np.ndarray, share: float, seed: int) -> float:
     return float(np.mean(draws))
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """One row per set: mean and, over several seeds, standard deviation."""
-    rows = []
-    for name in dict.fromkeys(r["set"] for r in report["results"]):
-        group = [r for r in report["results"] if r["set"] == name]
-        row = [name, str(len(group))]
-        for figure in FIGURES:
-            unit = 1 if figure in ("fit_seconds", "n_iter") else 100
-            row.append(mean_and_sd([unit * r[figure] for r in group]))
-        rows.append(row)
-    table = markdown_table(["set", "seeds", *FIGURES.values()], rows)
-    return f"{table}\n\n- Command: `{report['command']}`\n"
+def table(records: pd.DataFrame) -> str:
+    """One row per set."""
+    shown = texts(records, ["set"], CELLS)
+    shown.insert(0, "seeds", records.groupby("set")["seed"].nunique())
+    return markdown(shown)
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
-    parser.add_argument("--sets", nargs="+", default=["msl"])
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = CommandLine(__file__, __doc__, sets=("msl",))
     parser.add_argument("--detector", choices=DETECTORS, default="memto")
     parser.add_argument("--size", choices=["default", "paper"], default="default")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--max-iter", type=int, help="epochs of each phase at most")
     parser.add_argument("--verbose", action="store_true")
-    parser.add_argument("--out", help="stored as benchmarks/results/OUT.json and .md")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = parse(argv)
+    parser.set_defaults(out=None)
+    args = parser.parse_args(argv)
+    args.out = args.out or f"paper-{args.detector}-{args.size}"
     parameters = PROTOCOL | SIZES[args.detector][args.size] | {"verbose": args.verbose}
     if args.max_iter is not None:
         parameters["max_iter"] = args.max_iter
     detector = DETECTORS[args.detector](**parameters)
-    out = args.out or f"paper-{args.detector}-{args.size}"
-    arguments = sys.argv[1:] if argv is None else argv
-    report = {
-        "command": shlex.join(["python", "benchmarks/paper.py", *arguments]),
-        "environment": environment(),
-        "detector": repr(detector),
-        "results": [],
-    }
-    for name in args.sets:
-        for seed in args.seeds:
-            print(f"{name}: seed {seed}", file=sys.stderr, flush=True)
-            try:
-                figures = evaluate(name, args.data, detector, seed)
-            except FileNotFoundError as error:
-                sys.exit(f"error: {error}")
-            figures = {key: float(value) for key, value in figures.items()}
-            report["results"].append({"set": name, "seed": seed, **figures})
-            save(report, markdown(report), out)
-    print(markdown(report))
-    return 0
+    tasks = (
+        (
+            {"set": name, "seed": seed},
+            partial(papers_figures, name, pooled(entities), detector, seed),
+        )
+        for name, entities in load_sets(args).items()
+        for seed in args.seeds
+    )
+    return run(args, tasks, table)
 
 
 if __name__ == "__main__":

@@ -17,21 +17,21 @@ many as that from 500,000 rows on; only beyond that does the peak tell what a ro
     python benchmarks/scale.py --sweeps target --out scale-target
 """
 
-import argparse
 import multiprocessing
-import shlex
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-import torch
-from _report import RESULTS, environment, markdown_table, save
+import pandas as pd
+from _markdown import markdown, succeeded, texts
+from _report import RESULTS, CommandLine, read, run
 
 from skmemto import MEMTODetector
 
@@ -48,11 +48,10 @@ SECONDS_BETWEEN_SAMPLES = 0.005
 ROWS_PER_WRITE = 65_536
 FIRST_ROWS = 100
 MB = 1e6
-FIGURES = {
-    "fit_seconds": "fit s",
-    "score_seconds": "score s",
-    "fit_mb": "fit MB",
-    "score_mb": "score MB",
+CELLS = {
+    "data MB": "{data_mb:.1f}",
+    "fit s": "{fit_seconds:.1f}",
+    "score s": "{score_seconds:.1f}",
 }
 
 
@@ -92,21 +91,14 @@ def write_data(path: Path, size: Size) -> None:
 class PeakMemory:
     """Samples the anonymous memory of this process, in bytes, from a thread."""
 
-    def __init__(self) -> None:
+    def __enter__(self) -> Self:
         self.peak = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._thread.join()
         self.peak = max(self.peak, anonymous_memory())
@@ -131,17 +123,13 @@ def measure(path: Path, size: Size) -> dict[str, float]:
     start = anonymous_memory()
     detector.fit(X[:FIRST_ROWS])
     figures: dict[str, float] = {}
-    for name, run in (("fit", detector.fit), ("score", detector.score_samples)):
+    for name, step in (("fit", detector.fit), ("score", detector.score_samples)):
         begin = time.perf_counter()
         with PeakMemory() as memory:
-            run(X, groups=groups)
+            step(X, groups=groups)
         figures[f"{name}_seconds"] = time.perf_counter() - begin
         figures[f"{name}_mb"] = (memory.peak - start) / MB
-    return figures | {
-        "data_mb": X.nbytes / MB,
-        "window_size": detector.window_size_,
-        "threads": torch.get_num_threads(),
-    }
+    return figures | {"data_mb": X.nbytes / MB, "window_size": detector.window_size_}
 
 
 def measure_apart(size: Size, folder: Path | None) -> dict[str, float]:
@@ -154,93 +142,73 @@ def measure_apart(size: Size, folder: Path | None) -> dict[str, float]:
             return executor.submit(measure, path, size).result()
 
 
-def fitted_exponent(sweep: str, results: list[dict[str, Any]], figure: str) -> float:
-    """Exponent b of ``figure ~ sweep ** b``, by least squares of the logarithms."""
-    x, y = ([r[key] for r in results] for key in (sweep, figure))
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
-
-
-def summarize(results: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """What is fitted to each sweep of more than one size."""
-    summary: dict[str, dict[str, float]] = {}
-    for sweep in SWEEPS:
-        group = [r for r in results if r["sweep"] == sweep]
-        growing = [r for r in group if r["rows"] > STEPS_GROW_FROM]
-        if sweep == "rows" and len(growing) > 1:
-            group = growing
+def growing(records: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """Yield each sweep of several sizes: its records, and those to fit exponents to."""
+    for sweep, group in succeeded(records).groupby("sweep", sort=False):
+        fitted = group[group["rows"] > STEPS_GROW_FROM]
+        if sweep != "rows" or len(fitted) < 2:
+            fitted = group
         if len(group) > 1:
-            summary[sweep] = {"from": group[0][sweep]}
-            for name in ("fit", "score"):
-                exponent = fitted_exponent(sweep, group, f"{name}_seconds")
-                summary[sweep][f"{name}_exponent"] = exponent
-    return summary
+            yield sweep, group, fitted
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """A table for each sweep, and below it what was fitted."""
-    parts = []
-    for sweep in dict.fromkeys(r["sweep"] for r in report["results"]):
-        group = [r for r in report["results"] if r["sweep"] == sweep]
-        rows = [
-            [
-                *(f"{r[key]:,}" for key in (*Size._fields, "window_size")),
-                *(f"{r[key]:.1f}" for key in ("data_mb", *FIGURES)),
-            ]
-            for r in group
-        ]
-        header = [*Size._fields, "window", "data MB", *FIGURES.values()]
-        parts += [markdown_table(header, rows), conclusion(sweep, group, report)]
-    parts.append(f"- Command: `{report['command']}`\n")
-    return "\n\n".join(part for part in parts if part)
+def exponent(fitted: pd.DataFrame, sweep: str, figure: str) -> float:
+    """Exponent b of ``figure ~ sweep ** b``, by least squares of the logarithms."""
+    return float(np.polyfit(np.log(fitted[sweep]), np.log(fitted[figure]), 1)[0])
 
 
-def conclusion(
-    sweep: str, results: list[dict[str, Any]], report: dict[str, Any]
-) -> str:
-    if sweep == "target":
-        most = max(results[0]["fit_mb"], results[0]["score_mb"])
-        return (
-            f"{most:.0f} MB beyond the start at most, "
-            f"{'within' if most < TARGET_MB else 'NOT within'} {TARGET_MB} MB."
-        )
-    fitted = report["summary"].get(sweep)
-    if fitted is None:
-        return ""
-    part = beyond(results[0][sweep], fitted)
-    seconds = (
-        f"Seconds grow as {sweep} to the power of {fitted['fit_exponent']:.2f} (fit), "
-        f"{fitted['score_exponent']:.2f} (score){part}."
-    )
-    memory = " and ".join(
-        f"{max(r['fit_mb'], r['score_mb']):.0f} MB for {r[sweep]:,} {sweep}"
-        for r in (results[0], results[-1])
-    )
-    return f"{seconds} Memory beyond the start: {memory}."
-
-
-def beyond(least: int, fitted: dict[str, float]) -> str:
+def beyond(group: pd.DataFrame, fitted: pd.DataFrame, sweep: str) -> str:
     """Say which sizes an exponent is of, where it is not all."""
-    return f" from {fitted['from']:,} on" if fitted["from"] > least else ""
+    least = fitted[sweep].iloc[0]
+    return f" from {least:,} on" if len(fitted) < len(group) else ""
 
 
-def draw(report: dict[str, Any], path: Path) -> None:
+def peaks(records: pd.DataFrame) -> pd.Series:
+    return records[["fit_mb", "score_mb"]].max(axis=1)
+
+
+def table(records: pd.DataFrame) -> str:
+    """One row per size, and below what was fitted to each sweep."""
+    memory = {"fit MB": "{fit_mb:.1f}", "score MB": "{score_mb:.1f}"}
+    cells = {"window": "{window_size:.0f}"} | CELLS | memory
+    shown = markdown(texts(records, ["sweep", *Size._fields], cells))
+    return "\n".join([shown, "", *conclusions(records)])
+
+
+def conclusions(records: pd.DataFrame) -> Iterator[str]:
+    for sweep, group, fitted in growing(records):
+        powers = [exponent(fitted, sweep, f"{n}_seconds") for n in ("fit", "score")]
+        first, *_, last = (
+            f"{peak:.0f} MB for {size:,} {sweep}"
+            for peak, size in zip(peaks(group), group[sweep], strict=True)
+        )
+        yield (
+            f"- Seconds grow as {sweep} to the power of {powers[0]:.2f} (fit), "
+            f"{powers[1]:.2f} (score){beyond(group, fitted, sweep)}. Memory beyond the "
+            f"start: {first} and {last}."
+        )
+    for most in peaks(records[records["sweep"] == "target"]):
+        within = "within" if most < TARGET_MB else "NOT within"
+        yield f"- {most:.0f} MB beyond the start at most, {within} {TARGET_MB} MB."
+
+
+def draw(records: pd.DataFrame, path: Path) -> None:
     """Time above, memory below; a column for each sweep with several sizes."""
+    # Here, since what is imported above is part of every measurement's process.
     from matplotlib.figure import Figure
 
-    sweeps = list(report["summary"])
+    sweeps = list(growing(records))
     figure = Figure(figsize=(4 * len(sweeps), 6), layout="constrained")
     axes = figure.subplots(2, len(sweeps), sharex="col", sharey="row", squeeze=False)
-    for sweep, (seconds, memory) in zip(sweeps, axes.T, strict=True):
-        group = [r for r in report["results"] if r["sweep"] == sweep]
-        sizes = [r[sweep] for r in group]
-        fitted = report["summary"][sweep]
-        part = beyond(sizes[0], fitted).replace(" ", "\n", 1)
+    for (sweep, group, fitted), (seconds, memory) in zip(sweeps, axes.T, strict=True):
+        sizes = group[sweep]
+        part = beyond(group, fitted, sweep).replace(" ", "\n", 1)
         for name, marker in (("fit", "o-"), ("score", "s--")):
-            label = f"{name}, exponent {fitted[f'{name}_exponent']:.2f}{part}"
-            values = [r[f"{name}_seconds"] for r in group]
-            seconds.loglog(sizes, values, marker, label=label)
-            memory.loglog(sizes, [r[f"{name}_mb"] for r in group], marker, label=name)
-        memory.loglog(sizes, [r["data_mb"] for r in group], ":", label="the data")
+            power = exponent(fitted, sweep, f"{name}_seconds")
+            label = f"{name}, exponent {power:.2f}{part}"
+            seconds.loglog(sizes, group[f"{name}_seconds"], marker, label=label)
+            memory.loglog(sizes, group[f"{name}_mb"], marker, label=name)
+        memory.loglog(sizes, group["data_mb"], ":", label="the data")
         memory.set_xlabel(sweep)
         seconds.legend()
         memory.legend()
@@ -249,8 +217,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = CommandLine(__file__, __doc__, seeds=False)
     parser.add_argument("--sweeps", nargs="+", choices=SWEEPS, default=SWEEPS)
     parser.add_argument(
         "--max-rows", type=int, default=10**7, help="larger tables are left out"
@@ -259,37 +227,21 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--at-rows", type=int, default=50_000, help="rows while channels or groups grow"
     )
     parser.add_argument("--folder", type=Path, help="for the data, up to 320 MB")
-    parser.add_argument("--out", default="scale", help="benchmarks/results/OUT.*")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = parse(argv)
+    args = parser.parse_args(argv)
     if not STATUS.exists():
         sys.exit(f"error: memory is read from {STATUS}, which only Linux has.")
-    arguments = sys.argv[1:] if argv is None else argv
-    report: dict[str, Any] = {
-        "command": shlex.join(["python", "benchmarks/scale.py", *arguments]),
-        "environment": environment(),
-        "results": [],
-        "summary": {},
-    }
-    measured: dict[Size, dict[str, float]] = {}
-    for sweep in args.sweeps:
-        for size in sizes_of(sweep, args.at_rows):
-            if size.rows > args.max_rows:
-                continue
-            print(f"{sweep}: {size}", file=sys.stderr, flush=True)
-            if size not in measured:
-                measured[size] = measure_apart(size, args.folder)
-            figures = {"sweep": sweep, **size._asdict(), **measured[size]}
-            report["results"].append(figures)
-            report["summary"] = summarize(report["results"])
-            save(report, markdown(report), args.out)
-    if report["summary"]:
-        draw(report, (RESULTS / args.out).with_suffix(".png"))
-    print(markdown(report))
-    return 0
+    measured = cache(measure_apart)  # Sweeps share sizes.
+    tasks = (
+        ({"sweep": sweep} | size._asdict(), partial(measured, size, args.folder))
+        for sweep in args.sweeps
+        for size in sizes_of(sweep, args.at_rows)
+        if size.rows <= args.max_rows
+    )
+    status = run(args, tasks, table)
+    records = read(args.out)
+    if any(growing(records)):
+        draw(records, (RESULTS / args.out).with_suffix(".png"))
+    return status
 
 
 if __name__ == "__main__":

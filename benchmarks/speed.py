@@ -20,24 +20,21 @@ being ratios within each turn; in parts 2 and 3 the shortest time counts.
     python benchmarks/speed.py --rows 5000 --repeats 3 --out speed-quick
 """
 
-import argparse
-import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from _report import environment, markdown_table, save
-from accuracy import DETECTORS
-from sklearn.base import clone
+from _detectors import DETECTORS
+from _markdown import markdown, pivot, succeeded, texts
+from _report import CommandLine, Record, run
 from torch.nn import functional
 
 from skmemto import MEMTODetector
-from skmemto._device import autocast
-from skmemto._nn.layers import build_empty
-from skmemto._nn.memto import MEMTOConfig, MEMTONetwork
 from skmemto.datasets import make_anomalous_series
 
 N_FEATURES = 55
@@ -53,13 +50,13 @@ STRIDES = {"window": WINDOW, "window / 2": WINDOW // 2, "window / 4": WINDOW // 
 
 def in_turn(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:
     """Seconds of each in every turn, after one to warm up."""
-    for run in runs.values():
-        run()
+    for once in runs.values():
+        once()
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
-        for name, run in runs.items():
+        for name, once in runs.items():
             start = time.perf_counter()
-            run()
+            once()
             times[name].append(time.perf_counter() - start)
     return {name: np.array(values) for name, values in times.items()}
 
@@ -79,23 +76,25 @@ def flop_per_step(d: int, feedforward: int, n_layers: int = 3) -> int:
     return n_layers * layer_flop_per_step(d, feedforward) + 4 * N_FEATURES * d
 
 
-def make_network(d: int) -> MEMTONetwork:
+def make_network(d: int) -> torch.nn.Module:
+    """The network of a detector of width `d`; what it has learned does not matter."""
     n_heads, feedforward = SIZES[d]
-    config = MEMTOConfig(
-        n_features=N_FEATURES,
-        n_memory_items=10,
+    detector = MEMTODetector(
+        window_size=WINDOW,
         d_model=d,
         n_heads=n_heads,
-        n_layers=3,
         dim_feedforward=feedforward,
-        dropout=0.0,
         noise=0.0,
-        temperature=0.1,
-        entropy_weight=0.01,
+        max_iter=1,
+        device="cpu",
+        random_state=0,
     )
-    network = build_empty(lambda: MEMTONetwork(config))
-    network.initialize(torch.Generator().manual_seed(0))
-    return network
+    rng = np.random.default_rng(0)
+    return detector.fit(rng.standard_normal((WINDOW, N_FEATURES))).model_
+
+
+def autocast(precision: str) -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
 
 
 class Products:
@@ -122,13 +121,13 @@ def network_runs(d: int, precision: str) -> dict[str, Callable[[], Any]]:
 
     def score() -> None:
         network.eval()
-        with torch.inference_mode(), autocast("cpu", precision):
+        with torch.inference_mode(), autocast(precision):
             network(windows)
 
     def train() -> None:
         network.train()
         optimizer.zero_grad()
-        with autocast("cpu", precision):
+        with autocast(precision):
             loss = network.loss(windows)
         loss.backward()
         optimizer.step()
@@ -136,9 +135,8 @@ def network_runs(d: int, precision: str) -> dict[str, Callable[[], Any]]:
     return {f"train {precision}": train, f"score {precision}": score}
 
 
-def layer_runs(d: int) -> dict[str, Callable[[], Any]]:
+def layer_runs(layer: torch.nn.Module, d: int) -> dict[str, Callable[[], Any]]:
     """Make what one encoder layer does in scoring, operation by operation."""
-    layer = make_network(d).encoder.layers[0]
     generator = torch.Generator().manual_seed(0)
     shape = (N_WINDOWS, WINDOW, d)
     x, y = (torch.randn(shape, generator=generator) for _ in range(2))
@@ -163,52 +161,47 @@ def layer_runs(d: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def layer_arithmetic(d: int, repeats: int) -> dict[str, Any]:
-    """Seconds of each operation of a layer, and the share of the product's rate."""
+def layer_arithmetic(d: int, repeats: int) -> Iterator[Record]:
+    """Yield seconds of each operation of a layer; of all, the share of the product."""
     flop = N_WINDOWS * WINDOW * layer_flop_per_step(d, SIZES[d][1])
     products = Products(WIDTH, WIDTH, flop)
+    layer = make_network(d).encoder.layers[0]
     with torch.inference_mode():
-        seconds = in_turn({"product": products, **layer_runs(d)}, repeats)
+        seconds = in_turn({"product": products, **layer_runs(layer, d)}, repeats)
     product_rates = products.flop / seconds.pop("product")
     total = sum(seconds.values())
-    return {
-        "d_model": d,
-        "seconds": {name: np.median(values) for name, values in seconds.items()},
-        "all": np.median(total),
-        "share": np.median(flop / total / product_rates),
-    }
+    for name, values in seconds.items():
+        yield {"operation": name, "seconds": np.median(values)}
+    share = np.median(flop / total / product_rates)
+    yield {"operation": "all", "seconds": np.median(total), "of_product": share}
 
 
-def arithmetic(d: int, repeats: int) -> dict[str, Any]:
-    """GFLOP/s of the network of width `d`, and of matrix products."""
+def arithmetic(d: int, repeats: int) -> Iterator[Record]:
+    """Yield GFLOP/s of the network of width `d`, and of matrix products."""
     feedforward = SIZES[d][1]
-    score_flop = N_WINDOWS * WINDOW * flop_per_step(d, feedforward)
-    runs: dict[str, Callable[[], Any]] = {}
-    flop: dict[str, float] = {}
-    for name, widths in (
-        ("product", (WIDTH, WIDTH)),
-        ("own product", (d, feedforward)),
-    ):
-        runs[name] = Products(*widths, score_flop)
-        flop[name] = runs[name].flop
+    flop = N_WINDOWS * WINDOW * flop_per_step(d, feedforward)
+    products = {
+        "product": Products(WIDTH, WIDTH, flop),
+        "own product": Products(d, feedforward, flop),
+    }
+    flops = {name: product.flop for name, product in products.items()}
+    runs: dict[str, Callable[[], Any]] = {**products}
     for precision in PRECISIONS:
         runs |= network_runs(d, precision)
-        flop[f"score {precision}"] = score_flop
-        flop[f"train {precision}"] = 3 * score_flop
+        flops |= {f"train {precision}": 3 * flop, f"score {precision}": flop}
     seconds = in_turn(runs, repeats)
-    rates = {name: flop[name] / seconds[name] / 1e9 for name in runs}
-    return {
-        "d_model": d,
-        "gflops": {name: np.median(values) for name, values in rates.items()},
-        "shares": {
-            name: [np.median(values / rates[of]) for of in ("product", "own product")]
-            for name, values in rates.items()
-        },
-    }
+    rates = {name: flops[name] / seconds[name] / 1e9 for name in runs}
+    for name, values in rates.items():
+        yield {
+            "run": name,
+            "gflops": np.median(values),
+            "of_product": np.median(values / rates["product"]),
+            "of_own_product": np.median(values / rates["own product"]),
+        }
 
 
-def compare(n_rows: int, repeats: int) -> list[dict[str, Any]]:
-    """Seconds of fit and score of each detector on the same rows."""
+def compare(n_rows: int, repeats: int) -> Iterator[Record]:
+    """Yield seconds of fit and score of each detector on the same rows."""
     data = make_anomalous_series(
         n_train=n_rows,
         n_test=n_rows,
@@ -216,20 +209,17 @@ def compare(n_rows: int, repeats: int) -> list[dict[str, Any]]:
         n_events=1,
         random_state=0,
     )
-    detectors = {name: DETECTORS[name](0) for name in COMPARED}
-    fits = {n: lambda d=d: clone(d).fit(data.X_train) for n, d in detectors.items()}
+    fits = {n: partial(DETECTORS[n](0).fit, data.X_train) for n in COMPARED}
     fit_seconds = shortest(fits, repeats)
-    fitted = {name: fit() for name, fit in fits.items()}
-    scores = {n: lambda d=d: d.score_samples(data.X_test) for n, d in fitted.items()}
+    scores = {n: partial(fit().score_samples, data.X_test) for n, fit in fits.items()}
     score_seconds = shortest(scores, repeats)
-    return [
-        {"detector": name, "fit": fit_seconds[name], "score": score_seconds[name]}
-        for name in detectors
-    ]
+    for name in COMPARED:
+        seconds = fit_seconds[name], score_seconds[name]
+        yield {"detector": name, "fit_seconds": seconds[0], "score_seconds": seconds[1]}
 
 
-def throughput(n_rows: int, repeats: int) -> list[dict[str, Any]]:
-    """Rows a second that a model with windows of 100 scores, by stride."""
+def throughput(n_rows: int, repeats: int) -> Iterator[Record]:
+    """Yield rows a second that a model with windows of 100 scores, by stride."""
     X = np.random.default_rng(0).standard_normal((n_rows, N_FEATURES))
     X = X.astype(np.float32)
     few = X[: max(n_rows // 20, WINDOW)]
@@ -239,90 +229,85 @@ def throughput(n_rows: int, repeats: int) -> list[dict[str, Any]]:
         return lambda: model.set_params(score_stride=stride).score_samples(rows)
 
     runs = {name: score(stride, X) for name, stride in STRIDES.items()}
-    seconds = shortest(runs, repeats)
-    rates = {name: n_rows / seconds[name] for name in seconds}
-    rates["1"] = len(few) / shortest({"1": score(1, few)}, 1)["1"]
-    return [{"stride": name, "rows_per_second": rate} for name, rate in rates.items()]
+    for name, seconds in shortest(runs, repeats).items():
+        yield {"stride": name, "rows_per_second": n_rows / seconds}
+    seconds = shortest({"1": score(1, few)}, 1)["1"]
+    yield {"stride": "1", "rows_per_second": len(few) / seconds}
 
 
-def network_table(report: dict[str, Any]) -> str:
-    rows = [
-        [
-            str(result["d_model"]),
-            name,
-            f"{rate:.0f}",
-            *(f"{100 * share:.0f}" for share in result["shares"][name]),
-        ]
-        for result in report["arithmetic"]
-        for name, rate in result["gflops"].items()
-    ]
-    header = ["d_model", "", "GFLOP/s", "% of the product", "% of its own product"]
-    return markdown_table(header, rows)
+def network_table(records: pd.DataFrame) -> str:
+    cells = {
+        "GFLOP/s": "{gflops:.0f}",
+        f"% of a product of width {WIDTH}": "{of_product:.0%}",
+        "% of one of its own width": "{of_own_product:.0%}",
+    }
+    return markdown(texts(records, ["d_model", "run"], cells))
 
 
-def layer_table(report: dict[str, Any]) -> str:
-    rows = [
-        [
-            str(result["d_model"]),
-            *(f"{1e3 * s:.2f}" for s in (*result["seconds"].values(), result["all"])),
-            f"{100 * result['share']:.0f}",
-        ]
-        for result in report["layers"]
-    ]
-    parts = [f"{name} ms" for name in report["layers"][0]["seconds"]]
-    header = ["layer of d_model", *parts, "all ms", "% of the product"]
-    return markdown_table(header, rows)
+def layer_table(records: pd.DataFrame) -> str:
+    records = records.assign(ms=1e3 * records["seconds"])
+    shown = pivot(records, "d_model", "operation", "{ms:.2f}")
+    share = texts(records, ["d_model"], {"% of a product": "{of_product:.0%}"})
+    return markdown(shown.join(share))
 
 
-def detector_table(report: dict[str, Any]) -> str:
-    ours = report["detectors"][0]
-    rows = [
-        [
-            r["detector"],
-            *(f"{r[k]:.2f}" for k in ("fit", "score")),
-            *(f"{ours[k] / r[k]:.1f}" for k in ("fit", "score")),
-        ]
-        for r in report["detectors"]
-    ]
-    header = ["detector", "fit s", "score s", "MEMTO / it, fit", "MEMTO / it, score"]
-    return markdown_table(header, rows)
-
-
-def markdown(report: dict[str, Any]) -> str:
-    rows = [[r["stride"], f"{r['rows_per_second']:,.0f}"] for r in report["throughput"]]
-    return "\n\n".join(
-        [
-            network_table(report),
-            layer_table(report),
-            detector_table(report),
-            markdown_table(["stride", "rows a second"], rows),
-            f"- {report['threads']} threads, {report['rows']} rows of {N_FEATURES}\n"
-            f"- Command: `{report['command']}`\n",
-        ]
+def detector_table(records: pd.DataFrame) -> str:
+    ours = records.iloc[0]
+    records = records.assign(
+        fit_times=ours["fit_seconds"] / records["fit_seconds"],
+        score_times=ours["score_seconds"] / records["score_seconds"],
     )
+    cells = {
+        "fit s": "{fit_seconds:.2f}",
+        "score s": "{score_seconds:.2f}",
+        "MEMTO / it, fit": "{fit_times:.1f}",
+        "MEMTO / it, score": "{score_times:.1f}",
+    }
+    return markdown(texts(records, ["detector"], cells))
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def stride_table(records: pd.DataFrame) -> str:
+    cells = {"rows a second": "{rows_per_second:,.0f}"}
+    return markdown(texts(records, ["stride"], cells))
+
+
+PARTS = {
+    "network": network_table,
+    "layer": layer_table,
+    "detectors": detector_table,
+    "strides": stride_table,
+}
+
+
+def part_of(records: pd.DataFrame, part: str) -> str:
+    # Other parts have no width, which made floats of all.
+    records = succeeded(records).astype({"d_model": "Int64"})
+    return PARTS[part](records[records["part"] == part])
+
+
+def table(records: pd.DataFrame) -> str:
+    """One table for each part."""
+    parts = succeeded(records)["part"].unique()
+    return "\n\n".join(part_of(records, part) for part in parts)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = CommandLine(__file__, __doc__, seeds=False)
     parser.add_argument("--rows", type=int, default=58_000)
     parser.add_argument("--repeats", type=int, default=25)
-    parser.add_argument("--out", default="speed")
     args = parser.parse_args(argv)
-    arguments = sys.argv[1:] if argv is None else argv
-    report = {
-        "command": shlex.join(["python", "benchmarks/speed.py", *arguments]),
-        "environment": environment(),
-        "threads": torch.get_num_threads(),
-        "rows": args.rows,
-        "arithmetic": [arithmetic(d, args.repeats) for d in SIZES],
-        "layers": [layer_arithmetic(d, args.repeats) for d in SIZES],
-        "detectors": compare(args.rows, min(args.repeats, 3)),
-        "throughput": throughput(args.rows, min(args.repeats, 3)),
-    }
-    text = markdown(report)
-    save(report, text, args.out)
-    print(text)
-    return 0
+    few = min(args.repeats, 3)
+    tasks: list[tuple[Record, Callable[[], Iterator[Record]]]] = [
+        ({"part": part, "d_model": d}, partial(evaluate, d, args.repeats))
+        for part, evaluate in (("network", arithmetic), ("layer", layer_arithmetic))
+        for d in SIZES
+    ]
+    rows = {"rows": args.rows}
+    tasks += [
+        ({"part": "detectors"} | rows, partial(compare, args.rows, few)),
+        ({"part": "strides"} | rows, partial(throughput, args.rows, few)),
+    ]
+    return run(args, tasks, table)
 
 
 if __name__ == "__main__":

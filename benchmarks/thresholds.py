@@ -10,13 +10,13 @@ the threshold takes in the scores there.
 """
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 from _data import Entity
-from _report import markdown_table, run_per_entity
+from _markdown import markdown, texts
+from _report import Record, run_entities
 from sklearn.metrics import precision_score, recall_score
 
 from skmemto import MEMTODetector
@@ -24,66 +24,47 @@ from skmemto.metrics import event_recall
 
 SETS = ("asd", "skab", "msl", "smd")
 LEARNED = 0.8
-FIGURES = {
-    "false_alarms": "false alarms",
-    "precision": "precision",
-    "recall": "recall",
-    "event_recall": "event recall",
-}
 
 
-def evaluate(entity: Entity, seed: int, path: Path) -> Iterator[dict[str, Any]]:
+def evaluate(entity: Entity, seed: int) -> Iterator[Record]:
     """Yield the figures of each way to set the threshold."""
-    learned = entity.train[: int(LEARNED * len(entity.train))]
-    detector = MEMTODetector(random_state=seed).fit(learned)
-    stopped_early = MEMTODetector(random_state=seed, early_stopping=True).fit(learned)
-    in_sample = detector.score_samples(learned)
-    thresholds = {
-        "auto": detector.offset_,
-        "99 % quantile": np.quantile(in_sample, 0.01),
-        "99.5 % quantile": np.quantile(in_sample, 0.005),
-        "99.9 % quantile": np.quantile(in_sample, 0.001),
+    n_learned = int(LEARNED * len(entity.train))
+    learned = entity.train[:n_learned]
+    plain = MEMTODetector(random_state=seed).fit(learned)
+    stopping = MEMTODetector(random_state=seed, early_stopping=True).fit(learned)
+    in_sample = plain.score_samples(learned)
+    ways = {
+        "auto": (plain, plain.offset_),
+        "auto, early_stopping=True": (stopping, stopping.offset_),
+        "99 % quantile": (plain, np.quantile(in_sample, 0.01)),
+        "99.5 % quantile": (plain, np.quantile(in_sample, 0.005)),
+        "99.9 % quantile": (plain, np.quantile(in_sample, 0.001)),
     }
-    yield from _figures(detector, entity, len(learned), thresholds)
-    threshold = {"auto, early_stopping=True": stopped_early.offset_}
-    yield from _figures(stopped_early, entity, len(learned), threshold)
-
-
-def _figures(
-    detector: MEMTODetector,
-    entity: Entity,
-    n_learned: int,
-    thresholds: dict[str, float],
-) -> Iterator[dict[str, Any]]:
-    held_back = detector.score_samples(entity.train)[n_learned:]
-    scores = detector.score_samples(entity.test)
-    for name, threshold in thresholds.items():
+    scored = {
+        model: [model.score_samples(X) for X in (entity.train, entity.test)]
+        for model in (plain, stopping)
+    }
+    for name, (model, threshold) in ways.items():
+        train_scores, scores = scored[model]
         flagged = (scores < threshold).astype(int)
         yield {
             "threshold": name,
-            "false_alarms": float((held_back < threshold).mean()),
+            "false_alarms": (train_scores[n_learned:] < threshold).mean(),
             "precision": precision_score(entity.labels, flagged, zero_division=0),
             "recall": recall_score(entity.labels, flagged),
             "event_recall": event_recall(entity.labels, flagged),
         }
 
 
-def markdown(report: dict[str, Any]) -> str:
+def table(records: pd.DataFrame) -> str:
     """One row per set and threshold: mean over the entities, in %."""
-    records = report["results"]
-    keys = dict.fromkeys((r["set"], r["threshold"]) for r in records)
-    rows = []
-    for key in keys:
-        group = [r for r in records if (r["set"], r["threshold"]) == key]
-        means = (np.mean([r[figure] for r in group]) for figure in FIGURES)
-        rows.append([*key, *(f"{100 * mean:.2f}" for mean in means)])
-    header = ["set", "threshold", *(f"{title} %" for title in FIGURES.values())]
-    return f"{markdown_table(header, rows)}\n\n- Command: `{report['command']}`\n"
+    figures = ("false_alarms", "precision", "recall", "event_recall")
+    cells = {f"{name.replace('_', ' ')} %": f"{{{name}:.2%}}" for name in figures}
+    return markdown(texts(records, ["set", "threshold"], cells))
 
 
-def main(argv: list[str] | None = None) -> int:
-    summary = __doc__.partition("\n")[0]
-    return run_per_entity("thresholds", summary, evaluate, markdown, SETS, argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_entities(__file__, __doc__, SETS, evaluate, table, argv)
 
 
 if __name__ == "__main__":

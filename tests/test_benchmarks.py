@@ -1,14 +1,13 @@
-"""The benchmark scripts, on small made-up data."""
+"""What the benchmark scripts share, accuracy and pictures, on small made-up data."""
 
 import json
-from functools import partial
+import re
 
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import QUICK
 from sklearn.metrics import roc_auc_score
-
-from skmemto import MEMTODetector, _auto
+from toy import run, toy_entity, write_toy
 
 BASELINES = (
     "Random",
@@ -20,7 +19,11 @@ BASELINES = (
     "1-NN-all-ma21",
     "KMeans40",
 )
-ANOMALY = slice(60, 90)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_toy(tmp_path)
 
 
 @pytest.fixture
@@ -28,56 +31,25 @@ def accuracy(load):
     return load("accuracy")
 
 
-def made_up_entity(seed: int, n_test: int = 150):
-    """Two sines and a constant channel; the anomaly leaves their common plane."""
-    rng = np.random.default_rng(seed)
-    phase = np.arange(200 + n_test)[:, None] / 5 + np.array([0, 1, 2, 0])
-    X = np.sin(phase) * [1, 2, 3, 0] + 0.05 * rng.normal(size=phase.shape)
-    X[:, 3] = 0.1
-    labels = np.zeros(n_test, dtype=np.uint8)
-    labels[ANOMALY] = 1
-    test = X[200:] + labels[:, None] * [3, -6, 9, 0]
-    return X[:200].astype(np.float32), test.astype(np.float32), labels
-
-
 @pytest.fixture
-def folder(tmp_path):
-    """The set "toy": entity a, entity b, and one without anomalies."""
-    train, test, labels = zip(*(made_up_entity(seed) for seed in range(3)), strict=True)
-    labels[2][:] = 0
-    np.savez(
-        tmp_path / "toy.npz",
-        train=np.concatenate(train),
-        test=np.concatenate(test),
-        labels=np.concatenate(labels),
-        names=np.array(["a", "b", "calm"]),
-        train_lengths=np.array([200] * 3),
-        test_lengths=np.array([150] * 3),
-    )
-    return tmp_path
-
-
-def run(accuracy, folder, *options, sets=("toy",)):
-    """Exit status and the stored report."""
-    out = folder / "report"
-    argv = ["--data", str(folder), "--sets", *sets, "--out", str(out), *options]
-    status = accuracy.main(argv)
-    return status, json.loads(out.with_name("report.json").read_text())
+def detectors(load):
+    return load("_detectors")
 
 
 def test_loader_splits_into_entities(load, folder):
     entities = load("_data").load_entities("toy", folder)
     assert [e.name for e in entities] == ["a", "b", "calm"]
-    train, test, labels = made_up_entity(1)
-    np.testing.assert_array_equal(entities[1].train, train)
-    np.testing.assert_array_equal(entities[1].test, test)
-    np.testing.assert_array_equal(entities[1].labels, labels)
-    assert entities[1].train.dtype == np.float32
+    for got, expected in zip(entities[1][1:], toy_entity(1), strict=True):
+        np.testing.assert_array_equal(got, expected)
+        assert got.dtype == expected.dtype
 
 
-def test_loader_names_where_it_looked(load, folder):
-    with pytest.raises(FileNotFoundError, match=r"nosuch\.npz.*in that folder: toy\."):
-        load("_data").load_entities("nosuch", folder)
+def test_pooled_entities_follow_each_other(load, folder):
+    entities = load("_data").load_entities("toy", folder)
+    whole = load("_data").pooled(entities)
+    assert whole.labels.sum() == sum(e.labels.sum() for e in entities)
+    np.testing.assert_array_equal(whole.train[200:400], entities[1].train)
+    np.testing.assert_array_equal(whole.test[150:300], entities[1].test)
 
 
 @pytest.mark.parametrize(
@@ -94,32 +66,27 @@ def test_loader_rejects_another_layout(load, folder, change, message):
         load("_data").load_entities("bad", folder)
 
 
-def test_every_baseline_is_tested(accuracy):
-    others = accuracy.DETECTORS.keys() - set(BASELINES)
-    assert others == {
+def test_every_baseline_is_tested(detectors):
+    assert tuple(detectors.BASELINES) == BASELINES
+    assert detectors.DETECTORS.keys() - set(BASELINES) == {
         "MEMTODetector", "MEMTODetector-softmax",
         "AnomalyTransformer", "AnomalyTransformer-softmax",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_baseline_scores_every_row(accuracy, name):
-    train, test, _ = made_up_entity(0)
-    detector = accuracy.build(name, 0, {}).fit(train)
+def test_baseline_scores_every_row(detectors, name):
+    train, test, labels = toy_entity(0)
+    detector = detectors.build(name, 0).fit(train)
     scores = detector.score_samples(test)
     assert scores.shape == (150,)
     assert np.isfinite(scores).all()
-    again = accuracy.build(name, 0, {}).fit(train).score_samples(test)
+    again = detectors.build(name, 0).fit(train).score_samples(test)
     np.testing.assert_array_equal(scores, again)
     assert detector.score_samples(test[:5]).shape == (5,)
-
-
-@pytest.mark.parametrize("name", [n for n in BASELINES if n != "Random"])
-def test_baseline_ranks_the_obvious_anomaly_lowest(accuracy, name):
-    train, test, labels = made_up_entity(0)
-    scores = accuracy.build(name, 0, {}).fit(train).score_samples(test)
-    assert labels[scores.argmin()] == 1
-    assert roc_auc_score(labels, -scores) > 0.9
+    if name != "Random":
+        assert labels[scores.argmin()] == 1
+        assert roc_auc_score(labels, -scores) > 0.9
 
 
 def test_nearest_row_keeps_at_most_n_rows(load):
@@ -142,242 +109,192 @@ def test_window_score_is_the_mean_over_the_windows_that_hold_a_row(load):
     np.testing.assert_allclose(detector.score_samples(X), -np.array(naive))
 
 
+def test_cells_are_means_over_entities_then_over_seeds(load):
+    columns = ["set", "way", "seed", "ap", "error"]
+    rows = [
+        ("y", "b", 0, 0.1),
+        ("y", "b", 0, 0.3),
+        ("y", "b", 1, 0.4),
+        ("y", "b", 1, 0.8),
+    ]
+    rows += [("x", "a", 0, 0.5), ("x", "a", 1, 0.5), ("w", "a", 0, 0.5)]
+    # A failure that does not say in which way it failed is one of all of them.
+    rows += [
+        ("y", "a", 0, 0.5),
+        ("y", "a", 1, None, "no"),
+        ("w", None, 0, None, "first"),
+    ]
+    records = pd.DataFrame(rows, columns=columns).assign(fit_seconds=2)
+    module = load("_markdown")
+    cell = "{ap:.1%} in {fit_seconds:.0f} s"
+    table = module.markdown(module.pivot(records, "way", "set", cell, "AP of {}"), "")
+    # Means of 20 and 60 % have a standard deviation of 28.3; equal ones have none.
+    assert table.splitlines() == [
+        "|  | AP of y | AP of x | AP of w |",
+        "| --- | --- | --- | --- |",
+        "| b | 40.0 ± 28.3 in 4 s |  |  |",
+        "| a | failed (1) | 50.0 in 2 s | failed (1) |",
+    ]
+
+
+@pytest.mark.parametrize("last", ["error", "nan", "stop"])
+def test_what_was_measured_is_kept(load, tmp_path, last, capsys):
+    report = load("_report")
+    path = tmp_path / "out.json"
+
+    def good():
+        yield {"figure": np.float32(0.5)}
+        yield {"figure": np.int64(2)}
+
+    def bad():
+        assert len(json.loads(path.read_text())["records"]) == 2
+        if last == "stop":
+            raise KeyboardInterrupt
+        return {"figure": np.nan if last == "nan" else 1 / 0}
+
+    out = ["--out", str(path.with_suffix(""))]
+    args = report.CommandLine("some.py", "Some.").parse_args(out)
+    tasks = [({"part": "good"}, good), ({"part": "bad"}, bad)]
+    if last == "stop":
+        with pytest.raises(KeyboardInterrupt):
+            report.run(args, tasks, str)
+    else:
+        assert report.run(args, tasks, lambda records: "the table") == 1
+        table, _, failed, command = capsys.readouterr().out.splitlines()[:4]
+        assert (table, failed) == ("the table", "- FAILED: 1 of 3 records.")
+        assert command.startswith("- Command: `python benchmarks/some.py --out ")
+    stored = json.loads(path.read_text())
+    first, second, *failed = stored["records"]
+    assert [first["figure"], second["figure"]] == [0.5, 2]
+    assert [(r["part"], "error" in r) for r in failed] == (
+        [] if last == "stop" else [("bad", True)]
+    )
+    assert list(stored) == ["command", "environment", "records"]
+    assert stored["command"] == " ".join(["python benchmarks/some.py", *out])
+    keys = {"python", "scikit-learn", "torch", "skmemto", "threads"}
+    assert keys < stored["environment"].keys()
+
+
 def test_accuracy_end_to_end(accuracy, folder, capsys):
     options = ["--detectors", *BASELINES, "--seeds", "0", "1"]
-    status, report = run(accuracy, folder, *options)
+    status, records = run(accuracy, folder, *options)
     assert status == 0
-    assert not report["partial"]
-    assert {"python", "scikit-learn", "torch", "skmemto"} <= report[
-        "environment"
-    ].keys()
-    assert report["command"].startswith("python benchmarks/accuracy.py --data")
-    assert report["notes"] == ["toy calm: skipped, its test labels are all the same."]
-    means = {row["detector"]: row for row in report["means"]}
-    assert list(means) == list(BASELINES)
-    assert means["IsolationForest"]["n_seeds"] == 2
-    assert means["PCA"]["n_seeds"] == means["1-NN-all"]["n_seeds"] == 1
-    assert means["1-NN"]["auroc"] > 0.95
-    assert means["PCA"]["auroc_sd"] is None
-    entities = [r for r in report["results"] if r["detector"] == "Random"]
-    assert [(r["entity"], r["seed"]) for r in entities] == [
-        ("a", 0),
-        ("b", 0),
-        ("a", 1),
-        ("b", 1),
-    ]
-    ap = np.reshape([r["average_precision"] for r in entities], (2, 2)).mean(axis=1)
-    np.testing.assert_allclose(means["Random"]["average_precision"], ap.mean())
-    np.testing.assert_allclose(means["Random"]["average_precision_sd"], ap.std(ddof=1))
-    table = (folder / "report.md").read_text()
-    assert table in capsys.readouterr().out
-    assert "| detector | toy AUROC / AP / VUS-PR | fit s | score s |" in table
-    assert "| 1-NN-all |" in table
+    out, err = capsys.readouterr()
+    assert "toy calm: skipped, its test labels are all the same." in err
+    frame = pd.DataFrame(records)
+    seeds = frame.groupby("detector", sort=False)["seed"].nunique()
+    assert list(seeds.index) == list(BASELINES)
+    assert seeds["IsolationForest"] == 2
+    assert seeds["PCA"] == seeds["1-NN-all"] == 1
+    assert frame[frame["detector"] == "1-NN"]["auroc"].min() > 0.95
+    random = frame[frame["detector"] == "Random"]
+    pairs = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
+    assert list(zip(random["entity"], random["seed"], strict=True)) == pairs
+    ap = 100 * np.reshape(random["average_precision"], (2, 2)).mean(axis=1)
+    assert f"/ {ap.mean():.1f} ± {ap.std(ddof=1):.1f} /" in out
+    assert "| detector | toy AUROC / AP / VUS-PR | fit s | score s |" in out
+    assert "| 1-NN-all |" in out
 
 
-def test_one_failing_detector_costs_only_itself(accuracy, folder, monkeypatch):
-    class Broken(accuracy.RandomScores):
+def test_one_failing_detector_costs_only_itself(
+    accuracy, detectors, folder, monkeypatch, capsys
+):
+    class Broken(detectors.RandomScores):
         def score_samples(self, X):
             return np.full(len(X), np.nan)
 
-    monkeypatch.setitem(accuracy.DETECTORS, "Broken", lambda seed: Broken())
-    status, report = run(accuracy, folder, "--detectors", "Broken", "PCA")
+    monkeypatch.setitem(detectors.DETECTORS, "Broken", lambda seed: Broken())
+    status, records = run(accuracy, folder, "--detectors", "Broken", "PCA")
     assert status == 1
-    broken, pca = report["means"]
-    assert (broken["n_failed"], pca["n_failed"]) == (2, 0)
-    assert "auroc" not in broken
-    assert "NaN" in report["results"][0]["error"]
-    assert "| Broken | failed (2) |" in (folder / "report.md").read_text()
+    assert ["error" in record for record in records] == [True] * 2 + [False] * 2
+    assert "NaN" in records[0]["error"]
+    assert "| Broken | failed (2) |" in capsys.readouterr().out
 
 
-def test_quick_says_that_it_is_partial(accuracy, folder):
+def test_ours_is_compared_with_the_best_baseline(accuracy):
+    aps = {"Random": 0.1, "PCA": 0.4, "KMeans40": 0.9, "MEMTODetector": 0.5}
+    records = pd.DataFrame(
+        {"detector": name, "set": "toy", "seed": 0, "average_precision": ap}
+        | dict.fromkeys(["auroc", "vus_pr", "fit_seconds", "score_seconds"], 1.0)
+        for name, ap in aps.items()
+    )
+    records["error"] = records["detector"].map({"KMeans40": "it failed"})
+    *_, last = accuracy.table(records).splitlines()
+    assert last == "| AP of MEMTODetector by the best baseline's | 1.25 (PCA) |  |  |"
+
+
+def test_quick_is_partial(accuracy, folder, capsys):
     options = ["--detectors", "IsolationForest", "--quick", "--seeds", "3", "4"]
-    _, report = run(accuracy, folder, *options)
-    assert report["partial"]
-    assert "PARTIAL" in (folder / "report.md").read_text()
-    assert {r["seed"] for r in report["results"]} == {3}
+    _, records = run(accuracy, folder, *options)
+    assert {record["seed"] for record in records} == {3}
+    assert "PARTIAL" in capsys.readouterr().err
+    args = accuracy.parse(["--quick"])
+    assert (args.sets, args.out) == (["asd", "skab"], "quick")
 
 
-def test_set_param_reaches_the_detectors_that_have_it(accuracy, folder):
-    options = ["--detectors", "IsolationForest", "PCA"]
-    _, report = run(accuracy, folder, *options, "--set-param", "n_estimators=7")
-    assert "n_estimators=7" in report["detectors"]["IsolationForest"]
-    assert "n_estimators" not in report["detectors"]["PCA"]
+def test_set_param_reaches_the_detectors_that_have_it(accuracy, detectors):
+    argv = ["--detectors", "IsolationForest", "PCA", "--set-param", "n_estimators=7"]
+    params = accuracy.parse(argv).set_param
+    assert detectors.build("IsolationForest", 0, params).n_estimators == 7
+    assert "n_estimators" not in detectors.build("PCA", 0, params).get_params()
 
 
 @pytest.mark.parametrize("option", ["n_trees=7", "n_estimators"])
-def test_set_param_errors(accuracy, folder, option, capsys):
+def test_set_param_errors(accuracy, option, capsys):
     with pytest.raises(SystemExit):
-        run(accuracy, folder, "--detectors", "PCA", "--set-param", option)
+        accuracy.parse(["--detectors", "PCA", "--set-param", option])
     assert option.split("=")[0] in capsys.readouterr().err
 
 
-def test_missing_set_stops_before_any_fit(accuracy, folder):
-    with pytest.raises(SystemExit, match=r"looked for .*nosuch\.npz"):
-        run(accuracy, folder, sets=("toy", "nosuch"))
+@pytest.mark.parametrize("name", ["accuracy", "ablation", "missing", "paper"])
+def test_missing_set_stops_before_any_fit(load, folder, name):
+    with pytest.raises(SystemExit, match=r"for .*nosuch\.npz.*in that folder: toy\."):
+        run(load(name), folder, data=("--sets", "toy", "nosuch"))
+    assert not (folder / "out.json").exists()
 
 
-def test_speed(load, tmp_path, capsys, monkeypatch):
-    speed = load("speed")
-    monkeypatch.setattr(speed, "SIZES", {8: (2, 8)})
-    monkeypatch.setattr(speed, "COMPARED", ("MEMTODetector", "IsolationForest"))
-    options = ["--rows", "150", "--repeats", "1", "--out", str(tmp_path / "speed")]
-    assert speed.main(options) == 0
-    report = json.loads((tmp_path / "speed.json").read_text())
-    (size,) = report["arithmetic"]
-    assert min(size["gflops"].values()) > 0
-    assert size["shares"]["product"][0] == size["shares"]["own product"][1] == 1
-    (layer,) = report["layers"]
-    assert layer["all"] == pytest.approx(sum(layer["seconds"].values()))
-    assert layer["share"] > 0
-    assert [r["detector"] for r in report["detectors"]] == list(speed.COMPARED)
-    assert len(report["throughput"]) == 4
-    assert (tmp_path / "speed.md").read_text() in capsys.readouterr().out
+def test_documents_show_what_is_stored(load):
+    tables = load("tables")
+    for path in tables.DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        assert tables.filled(text) == text, f"{path}: python benchmarks/tables.py"
+        marks = re.findall(r"<!-- (table|end)", text)
+        assert marks == ["table", "end"] * (len(marks) // 2)
+        assert marks
 
 
-def test_operations_are_counted_as_said(load):
-    # By hand: d 2, feed-forward 3, one layer, windows of 100, 55 features.
-    assert load("speed").flop_per_step(2, 3, n_layers=1) == 2 * (16 + 12 + 400 + 220)
+def test_tables_are_filled_in(load, monkeypatch):
+    tables = load("tables")
+    monkeypatch.setitem(tables.TABLES, "one", lambda: "| 1 |")
+    text = "before\n<!-- table: one -->\n{}<!-- end -->\nafter\n"
+    assert tables.filled(text.format("| old |\n| rows |\n")) == text.format("| 1 |\n")
 
 
-def test_alarms(load, tmp_path, capsys):
-    alarms = load("alarms")
-    options = ["--rows", "200", "400", "--epochs", "1"]
-    assert alarms.main([*options, "--out", str(tmp_path / "alarms")]) == 0
-    results = json.loads((tmp_path / "alarms.json").read_text())["results"]
-    assert [r["rows"] for r in results] == [200] * 3 + [400] * 3
-    assert all(0 <= r["alarms"] <= 1 for r in results)
-    assert (tmp_path / "alarms.md").read_text() in capsys.readouterr().out
-
-
-def test_alarms_come_from_a_stationary_series(load):
-    alarms = load("alarms")
-    X = alarms.autoregression(20_000, np.random.default_rng(0))
-    first, second = X[:10_000], X[10_000:]
-    np.testing.assert_allclose(first.std(axis=0), second.std(axis=0), rtol=0.1)
-    # Each row is a matrix of spectral radius 0.9 times the one before, plus noise.
-    matrix, *_ = np.linalg.lstsq(X[:-1], X[1:])
-    assert abs(np.linalg.eigvals(matrix)).max() == pytest.approx(0.9, abs=0.02)
-    residual = X[1:] - X[:-1] @ matrix
-    np.testing.assert_allclose(np.cov(residual.T), np.eye(12), atol=0.05)
-
-
-def test_fleet(load, tmp_path, capsys):
-    fleet = load("fleet")
-    options = ["--groups", "2", "--rows", "40", "--jobs", "1", "--repeats", "2"]
-    assert fleet.main([*options, "--out", str(tmp_path / "fleet")]) == 0
-    report = json.loads((tmp_path / "fleet.json").read_text())
-    assert [r["turn"] for r in report["results"]] == [0, 1]
-    (row,) = report["summary"]
-    assert row["fit_seconds"] > 0
-    assert row["fit_speedup"] == row["score_speedup"] == 1
-    assert (tmp_path / "fleet.md").read_text() in capsys.readouterr().out
-
-
-def test_fleet_compares_neighbours_in_time(load):
-    records = [
-        {"n_jobs": n_jobs, "fit_seconds": fit, "score_seconds": 1.0}
-        for n_jobs, fit in [
-            (1, 4.0),
-            (2, 2.0),
-            (1, 30.0),
-            (2, 10.0),
-            (1, 4.0),
-            (2, 1.0),
-        ]
-    ]
-    summary = load("fleet").summarize(records, [1, 2])
-    assert [row["fit_speedup"] for row in summary] == [1, 3]
-    assert [row["fit_seconds"] for row in summary] == [4, 2]
-
-
-@pytest.fixture
-def scale(load, monkeypatch):
-    """The script, on small tables and with a quick detector."""
-    script = load("scale")
-    if not script.STATUS.exists():
-        pytest.skip("memory is measured on Linux only")
-    monkeypatch.setattr(script, "ROWS", (50, 100, 10**7))
-    monkeypatch.setattr(script, "CHANNELS", (1, 3))
-    monkeypatch.setattr(script, "GROUPS", (1, 2))
-    monkeypatch.setattr(script, "TARGET_ROWS", 60)
-    monkeypatch.setattr(script, "FIRST_ROWS", 20)
-    quick = partial(MEMTODetector, **{k: QUICK[k] for k in ("d_model", "n_layers")})
-    monkeypatch.setattr(script, "MEMTODetector", quick)
-    return script
-
-
-def test_scale_end_to_end(scale, tmp_path, monkeypatch, capsys):
-    def measure_here(size, folder):
-        scale.write_data(tmp_path / "X.npy", size)
-        return scale.measure(tmp_path / "X.npy", size)
-
-    monkeypatch.setattr(scale, "measure_apart", measure_here)
-    out = ["--out", str(tmp_path / "scale")]
-    assert scale.main(["--max-rows", "100", "--at-rows", "40", *out]) == 0
-    report = json.loads((tmp_path / "scale.json").read_text())
-    assert [tuple(r[key] for key in scale.Size._fields) for r in report["results"]] == [
-        (50, 8, 1), (100, 8, 1), (40, 1, 1), (40, 3, 1), (40, 8, 1), (40, 8, 2),
-        (60, 38, 1),
-    ]  # fmt: skip
-    assert all(r["fit_seconds"] > 0 for r in report["results"])
-    assert set(report["summary"]) == {"rows", "channels", "groups"}
-    text = (tmp_path / "scale.md").read_text()
-    assert "| 100 | 8 | 1 | 5 | 0.0 |" in text
-    assert "Seconds grow as rows to the power of" in text
-    assert "MB beyond the start at most" in text
-    assert text in capsys.readouterr().out
-    assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_scale_measures_in_a_process_of_its_own(scale, tmp_path):
-    figures = scale.measure_apart(scale.Size(100, 2, 2), tmp_path)
-    assert figures["data_mb"] == 100 * 2 * 4 / 1e6
-    # This process would not need so much any more: torch is loaded.
-    assert figures["fit_mb"] > 10
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_scale_fits_exponents(scale):
-    results = [
-        {"sweep": "rows", "rows": n, "fit_seconds": 2e-3 * n, "score_seconds": n**0.5}
-        for n in (10**3, 10**4, 10**5, 10**6)
-    ]
-    fitted = scale.summarize(results[:3])["rows"]
-    np.testing.assert_allclose(list(fitted.values()), [10**3, 1, 0.5])
-    # A fit of few rows has a fixed number of steps: two of many rows are enough.
-    results[0]["fit_seconds"] = results[1]["fit_seconds"] = 100
-    fitted = scale.summarize(results)["rows"]
-    np.testing.assert_allclose(list(fitted.values()), [10**5, 1, 0.5])
-    assert scale.beyond(10**3, fitted) == " from 100,000 on"
-    assert scale.beyond(10**5, fitted) == ""
-    assert scale.STEPS_GROW_FROM == _auto._WINDOWS_PER_EPOCH * _auto._WINDOW
+def test_every_stored_result_can_be_shown(load, capsys):
+    tables = load("tables")
+    names = sorted(path.stem for path in load("_report").RESULTS.glob("*.json"))
+    assert tables.main(names) == 0
+    assert capsys.readouterr().out.count("- Command: `python benchmarks/") == len(names)
 
 
 @pytest.fixture
 def pictures(load, monkeypatch, tmp_path):
     """Drawing scripts that find a stored result, and a folder for what they draw."""
     records = [
-        {"set": "toy", "entity": e, "detector": d, "average_precision": ap}
-        for e, d, ap in [
-            ("a", "MEMTODetector", 0.9),
-            ("a", "PCA", 0.5),
-            ("b", "MEMTODetector", 0.2),
-            ("b", "PCA", 0.6),
+        {"set": "toy", "entity": e, "seed": s, "detector": d, "average_precision": ap}
+        for e, s, d, ap in [
+            ("a", 0, "MEMTODetector", 0.9),
+            ("a", 1, "MEMTODetector", 0.8),
+            ("a", 0, "PCA", 0.5),
+            ("b", 0, "MEMTODetector", 0.2),
+            ("b", 1, "MEMTODetector", 0.2),
+            ("b", 0, "PCA", 0.6),
+            ("b", 0, "Random", 0.1),
         ]
     ]
-    means = [
-        {
-            "set": "toy",
-            "detector": d,
-            "average_precision": ap,
-            "average_precision_sd": s,
-        }
-        for d, ap, s in [("MEMTODetector", 0.55, 0.1), ("PCA", 0.55, None)]
-    ]
-    report = {"results": records, "means": means}
-    (tmp_path / "toy.json").write_text(json.dumps(report))
-    for name in ("bars", "lost"):
-        monkeypatch.setattr(load(name), "RESULTS", tmp_path)
+    (tmp_path / "toy.json").write_text(json.dumps({"records": records}))
+    monkeypatch.setattr(load("_report"), "RESULTS", tmp_path)
+    monkeypatch.setattr(load("bars"), "RESULTS", tmp_path)
     return load
 
 

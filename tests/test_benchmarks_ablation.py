@@ -1,20 +1,21 @@
 """The ablation, on small made-up data."""
 
-import json
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from conftest import QUICK, make_waves
+from conftest import QUICK
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import average_precision_score
+from toy import run, toy_entity, write_toy
 
 from skmemto import MEMTODetector, _memto
 from skmemto._nn.memory import GatedMemory
 
-N, EVENT = 200, slice(100, 120)
-CLASSES = ["WithoutMemory", "RandomItems", "FrozenGate", "FixedItems"]
+CLASSES = ["no-memory", "random-items", "frozen-gate", "fixed-items"]
+HOOK = "_initialize_memory"
 
 
 @pytest.fixture
@@ -27,46 +28,30 @@ def ablation(load, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """The set "toy": a and b with one event each, and one without."""
-    series = [make_waves(N, seed=seed) for seed in range(6)]
-    labels = np.zeros((3, N), dtype=np.uint8)
-    labels[:2, EVENT] = 1
-    for test, label in zip(series[3:], labels, strict=True):
-        test[label == 1, 1] += 5 * test[:, 1].std()
-    np.savez(
-        tmp_path / "toy.npz",
-        train=np.concatenate(series[:3]).astype(np.float32),
-        test=np.concatenate(series[3:]).astype(np.float32),
-        labels=labels.ravel(),
-        names=np.array(["a", "b", "calm"]),
-        train_lengths=np.array([N] * 3),
-        test_lengths=np.array([N] * 3),
-    )
-    return tmp_path
-
-
-def run(script, folder, *options, sets=("toy",)):
-    """Exit status and the stored report."""
-    argv = ["--data", str(folder), "--sets", *sets, "--out", str(folder / "out")]
-    status = script.main([*argv, *options])
-    return status, json.loads((folder / "out.json").read_text())
+    return write_toy(tmp_path)
 
 
 @pytest.fixture
-def fit(ablation, waves):
-    """Fit a class of the script, or MEMTODetector, quickly."""
+def make(ablation):
+    """A quick detector of a variant."""
 
-    def fit_quickly(name):
-        return getattr(ablation, name)(**QUICK, random_state=0).fit(waves)
+    def make_quick(variant, **parameters):
+        return ablation.PARTS[variant](**{**QUICK, "random_state": 0, **parameters})
 
-    return fit_quickly
+    return make_quick
 
 
-def items_of(monkeypatch, detector_class, X):
+def network_of(detector):
+    detector.n_features_in_ = 3
+    network = detector._network_class(detector._network_config())
+    network.initialize(torch.Generator().manual_seed(0))
+    return network
+
+
+def items_of(monkeypatch, detector, X):
     """Items as drawn, after phase 1, after k-means, and in the end."""
     seen = []
-    initialize = GatedMemory.initialize
-    place = detector_class._initialize_memory
+    initialize, place = GatedMemory.initialize, getattr(type(detector), HOOK)
 
     def spy_initialize(self, generator):
         initialize(self, generator)
@@ -78,43 +63,37 @@ def items_of(monkeypatch, detector_class, X):
         seen.append(self.model_.memory.items.clone())
 
     monkeypatch.setattr(GatedMemory, "initialize", spy_initialize)
-    monkeypatch.setattr(detector_class, "_initialize_memory", spy_place)
-    detector = detector_class(**QUICK, random_state=0).fit(X)
-    return [*seen, detector.model_.memory.items]
-
-
-def moves(items):
-    return [not torch.equal(a, b) for a, b in pairwise(items)]
+    monkeypatch.setattr(type(detector), HOOK, spy_place)
+    last = detector.fit(X).model_.memory.items
+    return [*seen, last]
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("variant", "expected"),
     [
-        ("MEMTODetector", [True, True, True]),
-        ("FrozenGate", [True, True, True]),
-        ("FixedItems", [False, True, False]),
-        ("RandomItems", [True, False, True]),
+        ("reference", [True, True, True]),
+        ("frozen-gate", [True, True, True]),
+        ("fixed-items", [False, True, False]),
+        ("random-items", [True, False, True]),
     ],
 )
-def test_where_the_items_move(ablation, waves, monkeypatch, name, expected):
-    assert moves(items_of(monkeypatch, getattr(ablation, name), waves)) == expected
+def test_where_the_items_move(make, waves, monkeypatch, variant, expected):
+    items = items_of(monkeypatch, make(variant), waves)
+    assert [not torch.equal(a, b) for a, b in pairwise(items)] == expected
 
 
-def test_random_items_need_no_kmeans(fit, monkeypatch):
+def test_random_items_need_no_kmeans(make, waves, monkeypatch):
     def forbidden(*args, **kwargs):
         raise AssertionError
 
     monkeypatch.setattr(_memto, "KMeans", forbidden)
-    fit("RandomItems")
+    make("random-items").fit(waves)
 
 
-def gradients(ablation, name):
+def gradients(detector):
     """Names of the parameters that a step of training gives a gradient."""
-    detector = getattr(ablation, name)(**QUICK)
-    detector.n_features_in_ = 3
-    network = detector._network_class(detector._network_config()).train()
+    network = network_of(detector).train()
     generator = torch.Generator().manual_seed(0)
-    network.initialize(generator)
     network.loss(torch.randn(2, 16, 3, generator=generator), generator).backward()
     return {
         name
@@ -123,44 +102,39 @@ def gradients(ablation, name):
     }
 
 
-@pytest.mark.parametrize("name", ["FrozenGate", "FixedItems", "WithoutMemory"])
-def test_only_the_gate_goes_untrained(ablation, name):
+@pytest.mark.parametrize("variant", ["frozen-gate", "fixed-items", "no-memory"])
+def test_only_the_gate_goes_untrained(make, variant):
     gate = {"memory.gate_item.weight", "memory.gate_content.weight"}
-    reference = gradients(ablation, "MEMTODetector")
+    reference = gradients(make("reference"))
     assert gate < reference
-    assert gradients(ablation, name) == reference - gate
+    assert gradients(make(variant)) == reference - gate
 
 
-def test_decoder_without_memory_sees_queries_only(fit, waves):
-    for name, same in [("WithoutMemory", True), ("MEMTODetector", False)]:
-        detector = fit(name)
-        before = detector.deviations(waves)
-        detector.model_.memory.set_items(detector.model_.memory.items + 1)
-        after = detector.deviations(waves)
-        assert np.array_equal(before.input, after.input) == same
-        assert not np.allclose(before.latent, after.latent)
+@pytest.mark.parametrize(
+    ("variant", "same"), [("no-memory", True), ("reference", False)]
+)
+def test_decoder_without_memory_sees_queries_only(make, waves, variant, same):
+    detector = make(variant).fit(waves)
+    before = detector.deviations(waves)
+    detector.model_.memory.set_items(detector.model_.memory.items + 1)
+    after = detector.deviations(waves)
+    assert np.array_equal(before.input, after.input) == same
+    assert not np.allclose(before.latent, after.latent)
 
 
-def test_without_memory_there_is_no_entropy(ablation, waves):
-    losses = [
-        ablation.WithoutMemory(**QUICK, random_state=0, entropy_weight=weight)
-        .fit(waves)
-        .loss_curve_
+def test_without_memory_there_is_no_entropy(make, waves):
+    first, second = (
+        make("no-memory", entropy_weight=weight).fit(waves).loss_curve_
         for weight in (0.0, 10.0)
-    ]
-    assert losses[0] == losses[1]
+    )
+    assert first == second
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_parts_start_from_the_same_weights(ablation, name):
-    def start(detector_class):
-        detector = detector_class(**QUICK)
-        detector.n_features_in_ = 3
-        network = detector._network_class(detector._network_config())
-        network.initialize(torch.Generator().manual_seed(0))
-        return network.state_dict()
-
-    reference, part = start(MEMTODetector), start(getattr(ablation, name))
+@pytest.mark.parametrize("variant", CLASSES)
+def test_parts_start_from_the_same_weights(make, variant):
+    reference, part = (
+        network_of(make(name)).state_dict() for name in ("reference", variant)
+    )
     assert reference.keys() == part.keys()
     for key, value in reference.items():
         assert torch.equal(value, part[key]), key
@@ -191,56 +165,53 @@ def test_every_variant_changes_one_thing(ablation, load, monkeypatch):
 
 def test_entity_protocol_end_to_end(ablation, folder, capsys):
     variants = ["reference", "no-memory", "n_memory_items=5"]
-    status, report = run(ablation, folder, "--variants", *variants, "--seeds", "0", "1")
+    options = ["--variants", *variants, "--seeds", "0", "1"]
+    status, records = run(ablation, folder, *options)
     assert status == 0
-    records = report["results"]
-    assert [(r["variant"], r["seed"]) for r in records] == [
-        (variant, seed) for variant in variants for seed in (0, 1)
-    ]
-    for record in records:
-        assert [e["entity"] for e in record["entities"]] == ["a", "b"]
-        assert record["random_ap"] == pytest.approx(0.1)
-        for figure in ablation.FIGURES:
-            assert np.isfinite(record[figure])
-        mean = np.mean([e["ap_isd"] for e in record["entities"]])
-        assert record["ap_isd"] == pytest.approx(mean)
-    assert records[0]["auroc_calibrated"] > 0.9
-    table = (folder / "out.md").read_text()
-    assert table in capsys.readouterr().out
-    assert "### toy, protocol entity, AP of random scores 10.0 %" in table
+    records = pd.DataFrame(records)
+    models, whole = records.dropna(subset="entity"), records.dropna(subset="pa_f1")
+    keys = ["variant", "seed"]
+    pairs = [[variant, seed] for variant in variants for seed in (0, 1)]
+    assert whole[keys].to_numpy().tolist() == pairs
+    assert models.groupby(keys)["entity"].agg(list).tolist() == [["a", "b"]] * 6
+    assert (whole["random_ap"] == 0.2).all()
+    assert whole[["pa_f1", "random_pa_f1"]].notna().all(axis=None)
+    assert models[["auroc_isd", "ap_lsd", "fit_seconds"]].notna().all(axis=None)
+    assert models[models["variant"] == "reference"]["auroc_calibrated"].min() > 0.9
+    table = capsys.readouterr().out
+    assert "### toy, protocol entity, AP of random scores 20.0 %" in table
     assert "| n_memory_items=5 |" in table
     assert " ± " in table
 
 
-def test_figures_are_those_of_the_criterion_itself(ablation, folder):
-    entity = ablation.load("toy", folder, "entity")[0]
-    detector = ablation.build("reference", "entity").set_params(random_state=0)
-    figures = ablation.accuracy(detector.fit(entity.train), entity)
+def test_figures_are_those_of_the_criterion_itself(ablation, make, load):
+    entity = load("_data").Entity("a", *toy_entity(0))
+    figures = ablation.accuracy(make("reference").fit(entity.train), entity)
     for criterion in ablation.CRITERIA:
-        detector = ablation.build("reference", "entity")
-        detector.set_params(random_state=0, criterion=criterion).fit(entity.train)
+        detector = make("reference", criterion=criterion).fit(entity.train)
         scores = -detector.score_samples(entity.test)
         expected = average_precision_score(entity.labels, scores)
         assert_allclose(figures[f"ap_{criterion}"], expected)
 
 
 def test_paper_protocol_gives_the_figures_of_paper(ablation, load, folder, monkeypatch):
-    paper = load("paper")
     quick = {"max_iter": 1, "d_model": 16, "n_layers": 1}
-    parameters = paper.PROTOCOL | paper.SIZES["memto"]["default"] | quick
-    theirs = paper.evaluate("toy", folder, MEMTODetector(**parameters), seed=0)
-    monkeypatch.setitem(
-        ablation.PROTOCOLS, "paper", ablation.PROTOCOLS["paper"] | quick
-    )
+    paper = load("paper")
+    monkeypatch.setattr(paper, "OTHER_PERCENT", 10.0)
+    for name, protocol in (
+        ("paper", ablation.PROTOCOLS),
+        ("default", paper.SIZES["memto"]),
+    ):
+        monkeypatch.setitem(protocol, name, protocol[name] | quick)
+    _, (theirs,) = run(paper, folder)
     options = ["--protocol", "paper", "--variants", "reference"]
-    _, report = run(ablation, folder, *options)
-    (ours,) = report["results"]
+    _, (pooled, ours) = run(ablation, folder, *options)
     assert ours["protocol"] == "paper"
-    assert [e["entity"] for e in ours["entities"]] == ["pooled"]
+    assert pooled["entity"] == "pooled"
     for figure in ("pa_f1", "random_pa_f1"):
         assert ours[figure] == theirs[figure]
-    assert ours["auroc_softmax"] == theirs["auroc"]
-    assert ours["ap_softmax"] == theirs["average_precision"]
+    assert pooled["auroc_softmax"] == theirs["auroc"]
+    assert pooled["ap_softmax"] == theirs["average_precision"]
 
 
 def test_no_event_spans_two_entities(ablation):
@@ -249,22 +220,15 @@ def test_no_event_spans_two_entities(ablation):
     assert_array_equal(ablation.in_a_row(parts[:1]), [0, 1])
 
 
-def test_one_failing_variant_costs_only_itself(ablation, folder, monkeypatch):
-    def fail(self, trainer):
-        raise RuntimeError("no items")
+def test_one_failing_variant_costs_only_itself(ablation, folder, monkeypatch, capsys):
+    class Failing(MEMTODetector):
+        def score_samples(self, X):
+            raise RuntimeError("no scores")
 
-    monkeypatch.setattr(ablation.RandomItems, "_initialize_memory", fail)
-    variants = ["random-items", "fixed-items"]
-    status, report = run(ablation, folder, "--variants", *variants)
+    monkeypatch.setitem(ablation.PARTS, "random-items", Failing)
+    options = ["--variants", "random-items", "fixed-items"]
+    status, (failed, *whole) = run(ablation, folder, *options)
     assert status == 1
-    failed, whole = report["results"]
-    assert failed["error"] == "RuntimeError: no items"
-    assert "pa_f1" in whole
-    assert "| random-items | failed (1) |" in (folder / "out.md").read_text()
-
-
-def test_missing_set_stops_before_any_fit(ablation, folder, monkeypatch):
-    monkeypatch.setattr(ablation, "evaluate", None)
-    with pytest.raises(SystemExit, match=r"looked for .*nosuch\.npz"):
-        run(ablation, folder, sets=("toy", "nosuch"))
-    assert not (folder / "out.json").exists()
+    assert failed["error"] == "RuntimeError: no scores"
+    assert [r.get("entity") for r in whole] == ["a", "b", None]
+    assert "| random-items | failed (1) |" in capsys.readouterr().out

@@ -1,44 +1,32 @@
-"""The benchmark scripts that run our detectors, on small made-up data."""
+"""The scripts that run our detectors, on small made-up data."""
 
-import json
 import sys
+from functools import partial
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import make_waves
+from conftest import QUICK, make_waves
+from toy import run, write_toy
 
-from skmemto import MEMTODetector
+from skmemto import MEMTODetector, _auto
 
-RESULT = "out"
+SMALL = partial(MEMTODetector, d_model=16, n_layers=1, max_iter=1)
 
 
 @pytest.fixture
-def run(load, tmp_path):
-    """Run a script's main on the set "toy": two entities with one event each."""
-    entities = [make_waves(300, seed=seed) for seed in range(4)]
-    labels = np.zeros((2, 300), dtype=np.uint8)
-    for i in (2, 3):
-        entities[i][150:180, 1] += 5 * entities[i][:, 1].std()
-        labels[i - 2, 150:180] = 1
-    np.savez(
-        tmp_path / "toy.npz",
-        train=np.concatenate(entities[:2]).astype(np.float32),
-        test=np.concatenate(entities[2:]).astype(np.float32),
-        labels=labels.ravel(),
-        names=np.array(["a", "b"]),
-        train_lengths=np.array([300, 300]),
-        test_lengths=np.array([300, 300]),
-    )
-    events = {"a": ["150-179:2"], "b": ["150-179:2"]}
-    (tmp_path / "toy_interpretation.json").write_text(json.dumps(events))
+def measure(load, tmp_path, monkeypatch, capsys):
+    """Run a script, by default on the set "toy": records as a frame, and its output."""
+    write_toy(tmp_path)
 
-    def run_script(name, *options):  # the script and its report
+    def run_script(name, *options, quick=True, data=("--sets", "toy")):
         script = load(name)
-        out = str(tmp_path / RESULT)
-        data = ["--data", str(tmp_path), "--sets", "toy", "--out", out]
-        assert script.main([*data, *options]) == 0
-        return script, json.loads((tmp_path / f"{RESULT}.json").read_text())
+        if quick:
+            monkeypatch.setattr(script, "MEMTODetector", SMALL)
+        status, records = run(script, tmp_path, *options, data=data)
+        assert status == 0
+        return pd.DataFrame(records), capsys.readouterr().out
 
     return run_script
 
@@ -46,19 +34,17 @@ def run(load, tmp_path):
 @pytest.mark.parametrize(
     ("detector", "n_phases"), [("memto", 2), ("anomaly-transformer", 1)]
 )
-def test_paper(run, capsys, detector, n_phases):
-    options = ["--detector", detector, "--max-iter", "1"]
-    script, report = run("paper", *options, "--seeds", "0", "1")
-    assert "criterion='softmax'" in report["detector"]
-    first, second = report["results"]
-    assert first["n_iter"] == n_phases
-    assert first["random_average_precision"] == 0.1
-    for figure in script.FIGURES:
-        assert np.isfinite(first[figure])
-    assert first["pa_f1"] >= first["f1"]
-    assert first["auroc"] != second["auroc"]
-    table = capsys.readouterr().out
-    assert "PA F1 of random scores" in table
+def test_paper(measure, load, monkeypatch, detector, n_phases):
+    # So few rows need a higher share for random flags to be any.
+    monkeypatch.setattr(load("paper"), "OTHER_PERCENT", 10.0)
+    options = ["--detector", detector, "--max-iter", "1", "--seeds", "0", "1"]
+    records, table = measure("paper", *options, quick=False)
+    assert records["parameters"].str.contains("criterion='softmax'").all()
+    assert (records["n_iter"] == n_phases).all()
+    assert (records["random_average_precision"] == 60 / 450).all()
+    assert (records["pa_f1"] >= records["f1"]).all()
+    assert records["auroc"].nunique() == 2
+    assert "PA F1 of random flags" in table
     assert " ± " in table
 
 
@@ -74,13 +60,13 @@ def test_random_flags_by_point_adjustment(load):
     )
 
 
-def test_explain(run):
-    _, report = run("explain")
-    by_method = {}
-    for record in report["results"]:
-        by_method.setdefault(record["method"], []).append(record["hit_rate_100"])
-    assert by_method["MEMTODetector, calibrated"] == [1.0, 1.0]
-    assert {"MEMTODetector, raw", "PCA error", "random"} < by_method.keys()
+def test_explain(measure):
+    records, table = measure("explain")
+    rates = records.groupby("method", sort=False)["hit_rate_100"].min()
+    # To blame are the three of four channels that move.
+    assert (rates[rates.index.str.startswith("MEMTODetector")] == 1).all()
+    assert {"PCA error", "random"} < set(rates.index)
+    assert "| MEMTODetector, `deviations(X).input` | 100.0 / 100.0 |" in table
 
 
 def test_hit_rate(load):
@@ -93,43 +79,62 @@ def test_hit_rate(load):
     assert (start, stop, channels.tolist()) == (3, 7, [0, 3])
 
 
-def test_thresholds(run):
-    _, report = run("thresholds")
-    assert len(report["results"]) == 2 * 5
-    quantile = [r for r in report["results"] if r["threshold"] == "99 % quantile"]
-    assert all(r["event_recall"] == 1.0 for r in quantile)
-    assert all(0 <= r["false_alarms"] < 0.5 for r in quantile)
+def test_thresholds(measure):
+    records, table = measure("thresholds")
+    assert len(records) == 2 * 5
+    quantile = records[records["threshold"] == "99 % quantile"]
+    assert (quantile["event_recall"] == 1).all()
+    assert quantile["false_alarms"].between(0, 0.5).all()
+    # The fewer are flagged in training, the fewer are elsewhere.
+    alarms = records.groupby("threshold")["false_alarms"].mean()
+    assert alarms["99 % quantile"] >= alarms["99.9 % quantile"]
+    assert "| toy | auto, early_stopping=True |" in table
 
 
-def test_missing(run, load):
-    script, report = run("missing")
-    assert len(report["results"]) == 2 * (1 + 2 * len(script.SHARES))
-    complete = [r["average_precision"] for r in report["results"] if not r["share"]]
-    assert np.mean(complete) > 0.8
+def test_missing(measure, load):
+    records, table = measure("missing")
+    script = load("missing")
+    assert len(records) == 2 * (1 + 2 * len(script.SHARES))
+    assert records[records["share"] == 0]["average_precision"].mean() > 0.8
+    # "test" is scored by the model that is fitted already.
+    assert (records["fit_seconds"].isna() == (records["removed_from"] == "test")).all()
+    assert "| toy | 0 |  |" in table
     holes = np.isnan(script.without(np.ones((200, 5)), 0.5, np.random.default_rng(0)))
     assert holes.mean() == pytest.approx(0.5, abs=0.05)
 
 
-def test_criterion(run, load):
-    script, report = run("criterion")
-    assert len(report["results"]) == 2 * len(script.STEPS | script.CHANGES)
+def test_criterion(measure, load):
+    records, table = measure("criterion")
+    script = load("criterion")
+    assert len(records) == 2 * len(script.STEPS | script.CHANGES)
+    assert table.count("*changes to the last*") == 1
     train = make_waves(300)
-    detector = MEMTODetector(random_state=0).fit(train)
+    detector = SMALL(random_state=0).fit(train)
     X = make_waves(300, seed=1)
     X[100:110, 0] += 50 * X[:, 0].std()
     entity = load("_data").Entity("a", train, X, np.zeros(300))
     *_, calibrated = script.STEPS.values()
-    by_hand = calibrated(script.parts_of(entity, 0))
+    by_hand = script.calibrated(script.parts_of(entity, 0), **calibrated)
     np.testing.assert_allclose(by_hand, -detector.score_samples(X), rtol=1e-8)
 
 
-def test_compare_pyod_needs_pyod(run, monkeypatch):
+def test_every_criterion_differs(load):
+    script = load("criterion")
+    rng = np.random.default_rng(0)
+    shapes = ((900, 4), (900, 4), 900, 900, 900)
+    parts = script.Parts(*(rng.standard_cauchy(shape) ** 2 for shape in shapes), 50)
+    ways = (script.STEPS | script.CHANGES).values()
+    scores = [script.calibrated(parts, **way) for way in ways]
+    assert len({tuple(each) for each in scores}) == len(scores)
+
+
+def test_compare_pyod_needs_pyod(measure, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyod", None)
     with pytest.raises(SystemExit, match=r"(?s)not here.*pip install .* pyod"):
-        run("compare_pyod")
+        measure("compare_pyod", quick=False)
 
 
-def test_compare_pyod(run, monkeypatch):
+def test_compare_pyod(measure, monkeypatch):
     class Stub:
         def __init__(self, **parameters): ...
 
@@ -137,14 +142,147 @@ def test_compare_pyod(run, monkeypatch):
             assert abs(X.mean()) < 1e-6  # standardized
 
         def decision_function(self, X):
-            return np.arange(len(X))
+            return np.abs(X).sum(axis=1)  # high where something is wrong
 
-    pyod, models = ModuleType("pyod"), ModuleType("pyod.models")
+    pyod, module = ModuleType("pyod"), ModuleType("pyod.models.ts_anomaly_transformer")
     pyod.__version__ = "0"
-    models.ts_anomaly_transformer = SimpleNamespace(AnomalyTransformer=Stub)
+    module.AnomalyTransformer = Stub
     monkeypatch.setitem(sys.modules, "pyod", pyod)
-    monkeypatch.setitem(sys.modules, "pyod.models", models)
-    script, report = run("compare_pyod", "--epochs", "1")
-    assert len(report["results"]) == 2 * 3
-    assert report["summary"]["PyOD / skmemto"]["fit_seconds"] < 1
-    assert report["summary"][script.OURS]["auroc"] > 0.9
+    monkeypatch.setitem(sys.modules, "pyod.models", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    records, table = measure("compare_pyod", "--epochs", "1", quick=False)
+    aurocs = records.groupby("detector", sort=False)["auroc"].mean()
+    assert list(aurocs.index) == ["skmemto", 'skmemto, criterion "softmax"', "PyOD"]
+    assert aurocs["skmemto"] > 0.9
+    assert aurocs["PyOD"] > 0.9
+    assert [row[:4] for row in table.splitlines()[2:6]] == ["| sk"] * 2 + ["| Py"] * 2
+    assert "| PyOD / skmemto |  |  | 0.0 | 0.0 |" in table
+
+
+def test_alarms(measure):
+    options = ["--rows", "200", "400", "--epochs", "1"]
+    records, table = measure("alarms", *options, data=())
+    assert records["rows"].tolist() == [200] * 3 + [400] * 3
+    assert records["alarms"].between(0, 1).all()
+    assert "| false alarms, % | 200 rows | 400 rows |" in table
+
+
+def test_alarms_come_from_a_stationary_series(load):
+    alarms = load("alarms")
+    X = alarms.autoregression(20_000, np.random.default_rng(0))
+    first, second = X[:10_000], X[10_000:]
+    np.testing.assert_allclose(first.std(axis=0), second.std(axis=0), rtol=0.1)
+    # Each row is a matrix of spectral radius 0.9 times the one before, plus noise.
+    matrix, *_ = np.linalg.lstsq(X[:-1], X[1:])
+    assert abs(np.linalg.eigvals(matrix)).max() == pytest.approx(0.9, abs=0.02)
+    residual = X[1:] - X[:-1] @ matrix
+    np.testing.assert_allclose(np.cov(residual.T), np.eye(12), atol=0.05)
+
+
+def test_fleet(measure):
+    options = ["--groups", "2", "--rows", "40", "--jobs", "1", "--repeats", "2"]
+    records, table = measure("fleet", *options, data=())
+    assert records["turn"].tolist() == [0, 1]
+    assert records["fit_seconds"].min() > 0
+    assert " | 1.00 | " in table
+
+
+def test_fleet_compares_neighbours_in_time(load):
+    seconds = [(1, 4.0), (2, 2.0), (1, 30.0), (2, 10.0), (1, 4.0), (2, 1.0)]
+    records = pd.DataFrame(
+        {"turn": i // 2, "n_jobs": n_jobs, "fit_seconds": fit, "score_seconds": 1.0}
+        for i, (n_jobs, fit) in enumerate(seconds)
+    )
+    assert load("fleet").table(records).splitlines()[2:] == [
+        "| 1 | 4.00 | 1.00 | 1.00 | 1.00 |",
+        "| 2 | 2.00 | 3.00 | 1.00 | 1.00 |",
+    ]
+
+
+def test_speed(measure, load, monkeypatch):
+    speed = load("speed")
+    monkeypatch.setattr(speed, "SIZES", {8: (2, 8)})
+    monkeypatch.setattr(speed, "COMPARED", ("MEMTODetector", "IsolationForest"))
+    options = ["--rows", "150", "--repeats", "1"]
+    records, table = measure("speed", *options, data=())
+    network, layer, detectors, strides = (
+        group.dropna(axis="columns") for _, group in records.groupby("part", sort=False)
+    )
+    assert network["gflops"].min() > 0
+    network = network.set_index("run")
+    assert network["of_product"]["product"] == 1
+    assert network["of_own_product"]["own product"] == 1
+    seconds = layer.set_index("operation")["seconds"]
+    assert seconds["all"] == pytest.approx(seconds.drop("all").sum())
+    assert records["of_product"].min() > 0
+    assert detectors["detector"].tolist() == list(speed.COMPARED)
+    assert len(strides) == 4
+    assert "| 8 | own product |" in table
+
+
+def test_operations_are_counted_as_said(load):
+    # By hand: d 2, feed-forward 3, one layer, windows of 100, 55 features.
+    assert load("speed").flop_per_step(2, 3, n_layers=1) == 2 * (16 + 12 + 400 + 220)
+
+
+@pytest.fixture
+def scale(load, monkeypatch):
+    """The script, on small tables and with a quick detector."""
+    script = load("scale")
+    if not script.STATUS.exists():
+        pytest.skip("memory is measured on Linux only")
+    monkeypatch.setattr(script, "ROWS", (50, 100, 10**7))
+    monkeypatch.setattr(script, "CHANNELS", (1, 3))
+    monkeypatch.setattr(script, "GROUPS", (1, 2))
+    monkeypatch.setattr(script, "TARGET_ROWS", 60)
+    monkeypatch.setattr(script, "FIRST_ROWS", 20)
+    quick = partial(MEMTODetector, **{k: QUICK[k] for k in ("d_model", "n_layers")})
+    monkeypatch.setattr(script, "MEMTODetector", quick)
+    return script
+
+
+def test_scale_end_to_end(scale, measure, tmp_path, monkeypatch):
+    def measure_here(size, folder):
+        scale.write_data(tmp_path / "X.npy", size)
+        return scale.measure(tmp_path / "X.npy", size)
+
+    monkeypatch.setattr(scale, "measure_apart", measure_here)
+    options = ["--max-rows", "100", "--at-rows", "40"]
+    records, text = measure("scale", *options, quick=False, data=())
+    assert records[list(scale.Size._fields)].to_numpy().tolist() == [
+        [50, 8, 1], [100, 8, 1], [40, 1, 1], [40, 3, 1], [40, 8, 1], [40, 8, 2],
+        [60, 38, 1],
+    ]  # fmt: skip
+    assert (records["fit_seconds"] > 0).all()
+    assert "| rows | 100 | 8 | 1 | 5 | 0.0 |" in text
+    assert "Seconds grow as rows to the power of" in text
+    assert "MB beyond the start at most" in text
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_scale_measures_in_a_process_of_its_own(scale, tmp_path):
+    figures = scale.measure_apart(scale.Size(100, 2, 2), tmp_path)
+    assert figures["data_mb"] == 100 * 2 * 4 / 1e6
+    # This process would not need so much any more: torch is loaded.
+    assert figures["fit_mb"] > 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scale_fits_exponents(scale):
+    records = pd.DataFrame({"sweep": "rows", "rows": [10**3, 10**4, 10**5, 10**6]})
+    records["fit_seconds"] = 2e-3 * records["rows"]
+    records["score_seconds"] = records["rows"] ** 0.5
+
+    def fitted(records):
+        ((sweep, group, fitted),) = scale.growing(records)
+        powers = [
+            scale.exponent(fitted, sweep, f"{n}_seconds") for n in ("fit", "score")
+        ]
+        return scale.beyond(group, fitted, sweep), *powers
+
+    assert fitted(records[:3]) == ("", pytest.approx(1), pytest.approx(0.5))
+    # A fit of few rows has a fixed number of steps: two of many rows are enough.
+    records.loc[:1, "fit_seconds"] = 100
+    several = (" from 100,000 on", pytest.approx(1), pytest.approx(0.5))
+    assert fitted(records) == several
+    assert scale.STEPS_GROW_FROM == _auto._WINDOWS_PER_EPOCH * _auto._WINDOW
