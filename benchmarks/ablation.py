@@ -77,7 +77,7 @@ CELLS = {
 class UnreadMemory(GatedMemory):
     """Gives the decoder zeros; attention of zero has no entropy either."""
 
-    def read(self, queries: Tensor, items: Tensor) -> Tensor:
+    def attend(self, queries: Tensor, items: Tensor) -> Tensor:
         return queries.new_zeros(*queries.shape[:-1], len(items))
 
 
@@ -112,7 +112,7 @@ def with_memory(memory_class: type[GatedMemory]) -> type[MEMTODetector]:
 
 
 class RandomItems(MEMTODetector):
-    def _initialize_memory(self, trainer: Any) -> None:
+    def _place_items(self, trainer: Any) -> None:
         """Leave the items as the first phase left them."""
 
 

@@ -20,7 +20,7 @@ from _markdown import markdown, pivot
 from _report import Record, run_entities
 
 from skmemto import MEMTODetector
-from skmemto._criteria import exponential_average
+from skmemto._smoothing import exponential_average
 
 SETS = ("asd", "skab", "msl", "smd")
 LEAST = 1e-4  # of the largest scale

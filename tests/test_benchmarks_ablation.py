@@ -15,7 +15,7 @@ from skmemto import MEMTODetector, _memto
 from skmemto._nn.memory import GatedMemory
 
 CLASSES = ["no-memory", "random-items", "frozen-gate", "fixed-items"]
-HOOK = "_initialize_memory"
+HOOK = "_place_items"
 
 
 @pytest.fixture
