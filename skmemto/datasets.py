@@ -5,12 +5,31 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from skmemto._plants import PLANTS
 
 __all__ = ["make_anomalous_series"]
 
-KINDS = ("point", "contextual", "level_shift", "noise_burst", "frozen")
+USUAL_KINDS = ("point", "contextual", "level_shift", "noise_burst", "frozen")
+KINDS = (
+    *USUAL_KINDS,
+    "dip",
+    "drift",
+    "amplitude",
+    "frequency",
+    "decoupled",
+    "missing_cycle",
+)
+# Rows of those that always have as many; of the others the shortest and longest, in
+# periods.
+_ROWS = {"point": 1, "dip": 3}
+_PERIODS = {"drift": (2.0, 4.0), "missing_cycle": (1.0, 1.0)}
+_USUAL_PERIODS = (0.5, 1.5)
+_N_EXCERPTS = 32
 
 
 class AnomalousEvent(NamedTuple):
@@ -29,6 +48,7 @@ class AnomalousEvent(NamedTuple):
         "n_features": [Interval(Integral, 1, None, closed="left")],
         "n_events": [Interval(Integral, 0, None, closed="left")],
         "kinds": ["array-like"],
+        "plant": [StrOptions(set(PLANTS))],
         "period": [Interval(Real, 8, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
@@ -41,35 +61,43 @@ def make_anomalous_series(
     n_test: int = 3000,
     n_features: int = 6,
     n_events: int = 10,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] = USUAL_KINDS,
+    plant: str = "process",
     period: float = 50.0,
     noise: float = 0.1,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
     """Generate a clean training series and a test series with labelled anomalies.
 
-    The channels are noisy mixtures of a few oscillations whose frequency wanders
-    slowly and whose amplitude follows a slowly varying load, each with a delay of
-    its own: much like the sensors of one machine. Training and test series are one
-    realisation of that process, cut in two. Into the test series go `n_events`
-    anomalies, each on at most half of the channels (never less than one), half a
-    period or more apart:
+    The channels are noisy mixtures of what goes on in a plant, each with a delay of its
+    own. Training and test series are one realisation of that process, cut in two. Into
+    the test series go `n_events` anomalies, each on at most half of the channels (never
+    less than one), 0.6 periods or more apart:
 
     - "point": one row jumps by 2 to 3.5 standard deviations of the channel;
     - "contextual": an excerpt from elsewhere in the series replaces what was due;
     - "level_shift": the channel is moved by 1 to 1.8 standard deviations;
     - "noise_burst": noise of 0.5 to 0.9 standard deviations is added;
-    - "frozen": the channel stays at its last value.
+    - "frozen": the channel stays at its last value;
+    - "dip": three rows fall by 1.5 to 3 standard deviations;
+    - "drift": the channel moves away slowly, by 1.5 to 2.5 standard deviations;
+    - "amplitude": the channel moves 0.2 to 0.4 times as far around its mean;
+    - "frequency": the channel runs 1.7 to 2.3 times as fast;
+    - "decoupled": one channel goes on as it did at another time, regardless of the
+      others;
+    - "missing_cycle": the channel stays low for one period.
 
-    All but "point" last between half a period and one and a half. Most stay in the
-    usual range of their channels and show only in the context of the rows around.
+    A drift lasts 2 to 4 periods, the others without a length of their own half a
+    period to one and a half. Most stay in the usual range of their channels and show
+    only in the context of the rows around.
 
     Parameters
     ----------
     n_train : int, default=6000
         Number of rows of the clean training series.
     n_test : int, default=3000
-        Number of rows of the test series; at least ``2.2 * period`` for each event.
+        Number of rows of the test series; at least ``2.2 * period`` for each event, and
+        ``4.7 * period`` where there are drifts.
     n_features : int, default=6
         Number of channels.
     n_events : int, default=10
@@ -77,8 +105,13 @@ def make_anomalous_series(
     kinds : sequence of str, default=("point", "contextual", "level_shift", \
 "noise_burst", "frozen")
         Kinds of anomalies. They take turns, in random order of time.
+    plant : {"process", "waves", "daily", "switching"}, default="process"
+        What goes on in the plant: oscillations whose frequency wanders slowly and whose
+        amplitude follows a slowly varying load; smooth waves of fixed periods; days of
+        one period each, two of seven of them quiet; or a machine that switches between
+        three states.
     period : float, default=50.0
-        Mean period of the main oscillation, in rows.
+        Mean period of the main oscillation, in rows; the length of a day.
     noise : float, default=0.1
         Standard deviation of the measurement noise (autoregressive, of order one),
         where that of the noiseless channel is one.
@@ -119,14 +152,14 @@ def make_anomalous_series(
     """
     _check(n_test, n_events, kinds, period)
     rng = check_random_state(random_state)
-    clean = _normal_series(rng, n_train + n_test, n_features, period, noise)
+    clean = PLANTS[plant](rng, n_train + n_test, n_features, period, noise)
     events = _draw_events(rng, (n_test, n_features), n_events, kinds, period)
 
     X_test = clean[n_train:].copy()
     channels = np.zeros(X_test.shape, dtype=bool)
     for event in events:
         block = np.ix_(range(event.start, event.stop), event.channels)
-        X_test[block] = _anomaly(rng, event, clean, n_train)
+        X_test[block] = _anomaly(rng, event, clean, n_train, round(period))
         channels[block] = True
     return Bunch(
         X_train=clean[:n_train].copy(),
@@ -144,61 +177,13 @@ def _check(n_test: int, n_events: int, kinds: Sequence[str], period: float) -> N
             "The 'kinds' parameter of make_anomalous_series must be a non-empty "
             f"sequence of names from {KINDS}. Got {kinds!r} instead."
         )
-    needed = int(np.ceil(n_events * 2.2 * period))
+    longest = max(_PERIODS.get(kind, _USUAL_PERIODS)[1] for kind in kinds)
+    needed = int(np.ceil(n_events * (longest + 0.7) * period))
     if n_test < needed:
         raise ValueError(
             f"The 'n_test' parameter of make_anomalous_series must be at least {needed}"
             f" for n_events={n_events} and period={period}. Got {n_test} instead."
         )
-
-
-def _normal_series(
-    rng: np.random.RandomState, n: int, n_features: int, period: float, noise: float
-) -> np.ndarray:
-    """Draw the process without anomalies, of shape (n, n_features)."""
-    # Channels follow with delays, as in a plant where heat and matter take their
-    # time: so the channels of one row do not determine one another.
-    delays = rng.randint(0, round(period / 3) + 1, n_features)
-    # tanh keeps the load between two levels, where it dwells: it never drifts off.
-    n_latent = n + int(delays.max())
-    load = np.tanh(1.5 * _filtered_noise(rng, n_latent, 1, np.hanning(6 * period)))
-    waves = _oscillations(rng, n_latent, period) * (1 + 0.3 * load)
-    latent = np.hstack([waves, load])
-
-    weights = rng.normal(size=(n_features, latent.shape[1]))
-    weights[:, 0] = rng.choice([-1, 1], n_features) * rng.uniform(0.8, 1.4, n_features)
-    weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
-    signal = np.stack(
-        [latent[d : d + n] @ w for d, w in zip(delays, weights, strict=True)], axis=1
-    )
-    error = _filtered_noise(rng, n, n_features, 0.8 ** np.arange(40))
-    X = signal / signal.std(axis=0) + noise * error
-    # Each channel in a unit of its own: a detector has to scale.
-    unit = 10 ** rng.uniform(-1, 2, n_features)
-    return unit * (X + rng.normal(scale=3, size=n_features))
-
-
-def _oscillations(rng: np.random.RandomState, n: int, period: float) -> np.ndarray:
-    """Draw oscillations of wandering frequency, of shape (n, 3)."""
-    periods = period * np.array([1.0, 2.7, 0.37])
-    wander = 0.6 * _filtered_noise(rng, n, len(periods), np.hanning(4 * period))
-    start = rng.uniform(0, 2 * np.pi, len(periods))
-    phase = 2 * np.pi * np.arange(n)[:, None] / periods + wander + start
-    # The second harmonic makes rise and fall differ: time has a direction.
-    return np.sin(phase) + 0.35 * np.sin(2 * phase + 0.8)
-
-
-def _filtered_noise(
-    rng: np.random.RandomState, n: int, n_columns: int, kernel: np.ndarray
-) -> np.ndarray:
-    """Draw stationary noise of unit variance, of shape (n, n_columns)."""
-    size = n + len(kernel) - 1
-    white = rng.normal(size=(n_columns, size))
-    kernel = kernel / np.sqrt((kernel**2).sum())
-    n_fft = 1 << (size - 1).bit_length()
-    spectrum = np.fft.rfft(white, n_fft) * np.fft.rfft(kernel, n_fft)
-    # Circular convolution: the first values, which wrap around, are dropped.
-    return np.fft.irfft(spectrum, n_fft)[:, len(kernel) - 1 : size].T
 
 
 def _draw_events(
@@ -215,9 +200,11 @@ def _draw_events(
     borders = np.linspace(0, n_test, n_events + 1)
     events = []
     for kind, first, last in zip(order, borders[:-1], borders[1:], strict=True):
-        length = 1 if kind == "point" else round(period * rng.uniform(0.5, 1.5))
+        shortest, longest = _PERIODS.get(str(kind), _USUAL_PERIODS)
+        length = _ROWS.get(str(kind)) or round(period * rng.uniform(shortest, longest))
         start = int(rng.uniform(first + gap, last - gap - length))
         n_affected = rng.randint(1, max(1, n_features // 2) + 1)
+        n_affected = 1 if kind == "decoupled" else n_affected
         affected = rng.choice(n_features, n_affected, replace=False).tolist()
         channels = tuple(sorted(affected))
         events.append(AnomalousEvent(str(kind), start, start + length, channels))
@@ -225,13 +212,19 @@ def _draw_events(
 
 
 def _anomaly(
-    rng: np.random.RandomState, event: AnomalousEvent, clean: np.ndarray, n_train: int
-) -> np.ndarray:
+    rng: np.random.RandomState,
+    event: AnomalousEvent,
+    clean: NDArray[np.float64],
+    n_train: int,
+    period: int,
+) -> NDArray[np.float64]:
     """Draw what takes the place of the event's rows and channels."""
     kind, start, stop, channels = event
     series = clean[:, channels]
     scale = series.std(axis=0)
-    due = series[n_train + start : n_train + stop]
+    first, last = n_train + start, n_train + stop
+    due = series[first:last]
+    around = series[max(0, first - period) : last + period]
     sign = rng.choice([-1.0, 1.0], len(channels))
     if kind == "point":
         return due + sign * scale * rng.uniform(2, 3.5, len(channels))
@@ -240,10 +233,51 @@ def _anomaly(
     if kind == "noise_burst":
         return due + rng.normal(size=due.shape) * scale * rng.uniform(0.5, 0.9)
     if kind == "frozen":
-        return np.broadcast_to(series[n_train + start - 1], due.shape)
-    # "contextual": of some excerpts the one that differs most from what was due;
-    # any one of them might be in phase with it, and so no anomaly.
-    starts = rng.randint(0, len(series) - len(due) + 1, size=32)
+        return np.broadcast_to(series[first - 1], due.shape)
+    if kind == "dip":
+        return due - scale * rng.uniform(1.5, 3, len(channels))
+    if kind == "drift":
+        ramp = np.linspace(0, 1, len(due) + 1)[1:, np.newaxis]
+        return due + ramp * sign * scale * rng.uniform(1.5, 2.5, len(channels))
+    if kind == "amplitude":
+        mean = around.mean(axis=0)
+        return mean + (due - mean) * rng.uniform(0.2, 0.4)
+    if kind == "missing_cycle":
+        rough = due - uniform_filter1d(due, max(3, period // 8), axis=0)
+        return np.quantile(around, 0.1, axis=0) + rough
+    if kind == "frequency":
+        return _faster(series, first, len(due), rng.uniform(1.7, 2.3))
+    before = series[first - 1] if kind == "decoupled" else None
+    return _excerpt(rng, series, due, before)
+
+
+def _faster(
+    series: NDArray[np.float64], first: int, length: int, speed: float
+) -> NDArray[np.float64]:
+    """Run through the series at another speed, from the row before `first` on."""
+    rows = np.arange(len(series))
+    steps = first - 1 + speed * np.arange(1, length + 1)
+    steps = np.minimum(steps, len(series) - 1)
+    return np.stack([np.interp(steps, rows, channel) for channel in series.T], axis=1)
+
+
+def _excerpt(
+    rng: np.random.RandomState,
+    series: NDArray[np.float64],
+    due: NDArray[np.float64],
+    before: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Take an excerpt unlike what was due; one that fits what was `before`, if given.
+
+    Of some excerpts the one that differs most: any one of them might be in phase with
+    what was due, and so no anomaly.
+    """
+    scale = series.std(axis=0)
+    n = _N_EXCERPTS if before is None else 8 * _N_EXCERPTS
+    starts = rng.randint(0, len(series) - len(due) + 1, size=n)
+    if before is not None:
+        jump = np.abs((series[starts] - before) / scale).max(axis=1)
+        starts = starts[np.argsort(jump)[:_N_EXCERPTS]]
     excerpts = series[starts[:, None] + np.arange(len(due))]
     distance = ((excerpts - due) ** 2 / scale**2).sum(axis=(1, 2))
     return excerpts[distance.argmax()]

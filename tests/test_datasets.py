@@ -7,12 +7,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from skmemto.datasets import KINDS, make_anomalous_series
+from skmemto.datasets import KINDS, USUAL_KINDS, make_anomalous_series
 
 
 def one_kind(kind, *, seed=0, **options):
     """Return the data, and what the test series would be without anomalies."""
-    options = {"n_train": 2000, "n_test": 1500, "n_features": 4, **options}
+    options = {"n_train": 2000, "n_test": 2400, "n_features": 4, **options}
     data = make_anomalous_series(kinds=[kind], random_state=seed, **options)
     clean = make_anomalous_series(random_state=seed, **options | {"n_events": 0})
     return data, clean.X_test
@@ -44,26 +44,60 @@ def test_shapes_types_and_labels():
     np.testing.assert_array_equal(data.channels, expected)
 
 
+# The shortest and the longest that each kind may be, in periods; or its rows.
+LENGTHS = {"drift": (2.0, 4.0), "missing_cycle": (1.0, 1.0)}
+ROWS = {"point": 1, "dip": 3}
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_events_take_turns_in_order_of_time_and_keep_apart(seed):
+@pytest.mark.parametrize("kinds", [USUAL_KINDS, KINDS])
+def test_events_take_turns_in_order_of_time_and_keep_apart(kinds, seed):
     """Also in the shortest series that holds them."""
-    period = 30
+    period, n_events = 30, 3 * len(kinds)
+    n_test = n_events * (66 if kinds == USUAL_KINDS else 141)  # 2.2 or 4.7 periods
     data = make_anomalous_series(
-        n_test=990, n_features=6, n_events=15, period=period, random_state=seed
+        n_test=n_test,
+        n_events=n_events,
+        kinds=kinds,
+        period=period,
+        random_state=seed,
     )
-    kinds = [event.kind for event in data.events]
-    assert {kind: kinds.count(kind) for kind in KINDS} == dict.fromkeys(KINDS, 3)
-    assert kinds != list(KINDS) * 3, "the order should be random"
+    found = [event.kind for event in data.events]
+    assert {kind: found.count(kind) for kind in kinds} == dict.fromkeys(kinds, 3)
+    assert found != list(kinds) * 3, "the order should be random"
     starts = np.array([event.start for event in data.events])
     stops = np.array([event.stop for event in data.events])
-    assert starts[0] > 0 and stops[-1] < 990
-    assert (starts[1:] - stops[:-1] >= 0.5 * period).all()
+    assert starts[0] > 0 and stops[-1] < n_test
+    assert (starts[1:] - stops[:-1] >= 0.6 * period - 1).all()
     for event, length in zip(data.events, stops - starts, strict=True):
-        if event.kind == "point":
-            assert length == 1
+        if event.kind in ROWS:
+            assert length == ROWS[event.kind]
         else:
-            assert 0.5 * period - 1 <= length <= 1.5 * period + 1
-        assert 1 <= len(event.channels) <= 3
+            shortest, longest = LENGTHS.get(event.kind, (0.5, 1.5))
+            assert shortest * period - 1 <= length <= longest * period + 1
+        assert 1 <= len(event.channels) <= (1 if event.kind == "decoupled" else 3)
+
+
+def test_by_default_it_is_what_it_was_before_there_were_plants():
+    data = make_anomalous_series(n_train=100, n_test=600, n_events=5, random_state=0)
+    np.testing.assert_allclose(
+        data.X_train[0],
+        [3.401136, 1.649666, -0.617194, 16.595606, 137.328566, -3.008628],
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(
+        data.X_test.sum(axis=0),
+        [556.41769, 507.20893, -83.37579, 1021.23623, -89415.35525, 567.67725],
+        atol=1e-4,
+    )
+    assert data.events == [
+        ("noise_burst", 48, 102, (4, 5)),
+        ("point", 151, 152, (3, 4)),
+        ("frozen", 284, 337, (0,)),
+        ("contextual", 387, 462, (0, 5)),
+        ("level_shift", 511, 582, (0, 2, 4)),
+    ]
+    assert {kind for kind, *_ in data.events} == set(USUAL_KINDS)
 
 
 def test_random_state_decides():
@@ -175,6 +209,78 @@ def test_frozen_holds_the_last_value():
         )
 
 
+def moved(data, clean):
+    """Yield how far the values of each event are from what was due, in deviations."""
+    for event, block in blocks(data):
+        yield event, (data.X_test[block] - clean[block]) / clean.std(axis=0)[block[1]]
+
+
+def test_dip_falls_for_three_rows():
+    for event, fall in moved(*one_kind("dip")):
+        assert event.stop - event.start == 3
+        np.testing.assert_allclose(fall, fall[:1].repeat(3, 0))
+        assert ((fall < -1.2) & (fall > -4)).all()
+
+
+def test_drift_moves_away_slowly():
+    for _, away in moved(*one_kind("drift")):
+        steps = np.diff(np.abs(away), axis=0, prepend=0)
+        np.testing.assert_allclose(steps, steps[:1].repeat(len(steps), 0))
+        assert ((np.abs(away[-1]) > 1.2) & (np.abs(away[-1]) < 3.2)).all()
+
+
+def test_amplitude_is_less_around_the_same_mean():
+    data, clean = one_kind("amplitude")
+    for event, block in blocks(data):
+        due, got = clean[block], data.X_test[block]
+        shrunk = np.ptp(got, axis=0) / np.ptp(due, axis=0)
+        assert ((shrunk > 0.19) & (shrunk < 0.41)).all()
+        around = data.X_test[event.start - 50 : event.stop + 50, list(event.channels)]
+        assert (got.min(axis=0) > around.min(axis=0)).all()
+        assert (got.max(axis=0) < around.max(axis=0)).all()
+
+
+def test_frequency_runs_through_what_is_due_too_fast():
+    data, clean = one_kind("frequency", noise=0, period=100, n_events=8)
+    rows = np.arange(len(clean))
+    for event, block in blocks(data):
+        steps = np.arange(event.stop - event.start)
+        got, errors = data.X_test[block], []
+        for speed in np.linspace(1.7, 2.3, 301):
+            at = np.minimum(event.start - 1 + speed * (1 + steps), rows[-1])
+            faster = [np.interp(at, rows, clean[:, c]) for c in event.channels]
+            errors.append(
+                np.abs(got - np.transpose(faster)) / clean.std(axis=0)[block[1]]
+            )
+        assert min(error.max() for error in errors) < 0.05
+
+
+def test_decoupled_goes_on_from_where_it_was_as_at_another_time():
+    data, clean = one_kind("decoupled")
+    usual, jumps = np.vstack([data.X_train, clean]), []
+    for event, block in blocks(data):
+        (channel,) = event.channels
+        got = data.X_test[block][:, 0]
+        windows = np.lib.stride_tricks.sliding_window_view(usual[:, channel], len(got))
+        assert (windows == got).all(axis=1).any()
+        jump = got[0] - data.X_test[event.start - 1, channel]
+        jumps.append(abs(jump) / clean[:, channel].std())
+        assert np.sqrt(np.mean((got - clean[block][:, 0]) ** 2)) > 0.5 * got.std()
+    assert np.median(jumps) < 0.25
+
+
+def test_missing_cycle_stays_low_for_one_period():
+    data, clean = one_kind("missing_cycle")
+    for event, block in blocks(data):
+        assert event.stop - event.start == 50
+        around = clean[event.start - 50 : event.stop + 50, list(event.channels)]
+        got = data.X_test[block]
+        # But for the noise, which goes on.
+        assert (got.mean(axis=0) < np.quantile(around, 0.15, axis=0)).all()
+        assert (got.std(axis=0) > 0).all()
+        assert (got.std(axis=0) < 0.5 * around.std(axis=0)).all()
+
+
 def test_rows_alone_do_not_give_it_away_but_their_past_does():
     """A detector of single rows finds little; nearest windows find nearly all."""
     width, alone, in_context = 16, [], []
@@ -218,10 +324,15 @@ def test_any_number_of_channels(n_features):
         ({"period": 2}, "'period' parameter of make_anomalous_series"),
         ({"random_state": "0"}, "'random_state' parameter of make_anomalous_series"),
         ({"kinds": ["point", "odd"]}, r"'kinds' .* Got \['point', 'odd'\] instead"),
+        ({"plant": "garden"}, r"'plant' parameter of .* Got 'garden'"),
         ({"kinds": []}, "'kinds' parameter of make_anomalous_series must be a non-e"),
         (
             {"n_test": 100, "n_events": 5},
             "'n_test' .* at least 550 for n_events=5 and period=50.0. Got 100 instead",
+        ),
+        (
+            {"n_test": 1174, "n_events": 5, "kinds": ["point", "drift"]},
+            "'n_test' .* at least 1175 for n_events=5",
         ),
     ],
 )
