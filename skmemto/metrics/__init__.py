@@ -25,6 +25,7 @@ point_adjusted_f1            labels  as much as the best published detectors
 """
 
 from skmemto.metrics._affiliation import affiliation_precision_recall
+from skmemto.metrics._comparison import EventComparison, compare_events
 from skmemto.metrics._events import (
     event_recall,
     pa_k,
@@ -43,8 +44,10 @@ from skmemto.metrics._scorers import (
 )
 
 __all__ = [
+    "EventComparison",
     "affiliation_precision_recall",
     "average_precision_scorer",
+    "compare_events",
     "event_recall",
     "make_anomaly_scorer",
     "pa_k",
