@@ -13,8 +13,16 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.utils import Bunch
 
 from skmemto import MEMTODetector
-from skmemto._tables import check_same_columns, parse_times, read_table, write_scores
+from skmemto._events import Event
+from skmemto._tables import (
+    check_same_columns,
+    parse_times,
+    read_table,
+    write_events,
+    write_scores,
+)
 from skmemto.datasets import make_anomalous_series
+from skmemto.metrics import compare_events
 from skmemto.plotting import AnomalyScoreDisplay
 
 DESCRIPTION = """\
@@ -32,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.train is not None and args.new is None:
         parser.error("one file is not enough: give train.csv and new.csv")
-    if args.train is None and (args.out or args.time):
-        parser.error("--out and --time need the two files train.csv and new.csv")
+    if args.train is None and (args.out or args.time or args.events):
+        parser.error("--out, --events and --time need the two files")
     args.out = args.out or "scores.csv"
     try:
         _check_outputs(args)
@@ -53,6 +61,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add("train", nargs="?", metavar="train.csv", help="normal data to learn from")
     add("new", nargs="?", metavar="new.csv", help="data to score")
     add("--out", metavar="CSV", help="where the scores go (default: scores.csv)")
+    add("--events", metavar="CSV", help="where the events go (default: nowhere)")
     add("--plot", metavar="PNG", help="picture (default: skmemto-demo.png, or none)")
     add("--time", metavar="NAME", help="time column: its name or number (from 1)")
     text = "share of anomalies in the training data (default: auto, a fitted threshold)"
@@ -75,7 +84,7 @@ def _contamination(text: str) -> float | str:
 def _check_outputs(args: argparse.Namespace) -> None:
     """Find out before the training what would fail after it."""
     taken = {Path(path).resolve() for path in (args.train, args.new) if path}
-    for path in filter(None, (args.out, args.plot)):
+    for path in filter(None, (args.out, args.events, args.plot)):
         if not Path(path).resolve().parent.is_dir():
             raise ValueError(f"{path}: there is no directory {Path(path).parent}")
         if Path(path).resolve() in taken:
@@ -97,7 +106,20 @@ def _demonstrate(args: argparse.Namespace) -> None:
     score = _compare(memto, data)
     _compare(IsolationForest(**_options(args)), data)
     print(f"{'(guessing)':<16}{0.5:>8.3f}{share:>16.3f}\n")
-    _draw(args.plot or "skmemto-demo.png", memto, data.X_test, score, y=data.y_test)
+    events = memto.events(data.X_test)
+    _report_events(data, events)
+    kw = {"y": data.y_test, "events": events}
+    _draw(args.plot or "skmemto-demo.png", memto, data.X_test, score, **kw)
+
+
+def _report_events(data: Bunch, events: list[Event]) -> None:
+    """Print what was found of the anomalies that are there."""
+    comparison = compare_events(data.y_test, events)
+    print(f"{len(events)} events found, {comparison.false.sum()} of them false:")
+    for event, found in zip(data.events, comparison.found, strict=True):
+        what = "found" if found else "missed"
+        print(f"  rows {event.start:>4}-{event.stop - 1:<4} {event.kind:<12} {what}")
+    print()
 
 
 def _compare(detector: Any, data: Bunch) -> np.ndarray:
@@ -108,7 +130,7 @@ def _compare(detector: Any, data: Bunch) -> np.ndarray:
     # 1 = anomalous in the labels, and the scores are high for normal rows.
     auroc = roc_auc_score(data.y_test, -score)
     precision = average_precision_score(data.y_test, -score)
-    flagged = np.mean(score < detector.offset_)
+    flagged = np.mean(detector.predict(data.X_test) == -1)
     row = (
         f"{type(detector).__name__:<16}{auroc:>8.3f}{precision:>16.3f}{flagged:>10.1%}"
     )
@@ -126,17 +148,26 @@ def _score_files(args: argparse.Namespace) -> None:
     detector = MEMTODetector(**_options(args), verbose=int(args.verbose))
     start = time.perf_counter()
     score = detector.fit(train.values).score_samples(new.values)
+    decision = detector.decision_function(new.values)
     seconds = time.perf_counter() - start
 
-    write_scores(args.out, new, score, detector.offset_)
-    n_flagged = np.count_nonzero(score < detector.offset_)
+    events = detector.events(new.values)
+    write_scores(args.out, new, score, decision)
+    n_flagged = np.count_nonzero(decision < 0)
     print(f"{train.path}: {len(train.values)} rows, {train.values.shape[1]} channels")
-    print(f"{new.path}: {len(score)} rows, {n_flagged} flagged as anomalous")
+    print(
+        f"{new.path}: {len(score)} rows, {n_flagged} flagged as anomalous, in "
+        f"{len(events)} events"
+    )
     print(f"{args.out}: written; training and scoring took {seconds:.1f} s")
+    if args.events:
+        write_events(args.events, new, events)
+        print(f"{args.events}: the events")
     if args.plot:
         index = None if new.times is None else parse_times(new.times)
         names = [f"column {c}" if c.isdecimal() else c for c in new.columns]
-        _draw(args.plot, detector, new.values, score, feature_names=names, index=index)
+        kw = {"feature_names": names, "index": index, "events": events}
+        _draw(args.plot, detector, new.values, score, **kw)
 
 
 def _draw(path: str, det: Any, X: np.ndarray, score: np.ndarray, **kw: Any) -> None:
@@ -152,9 +183,6 @@ def _draw(path: str, det: Any, X: np.ndarray, score: np.ndarray, **kw: Any) -> N
     kw |= {"reconstruction": det.reconstruct(X), "threshold": det.offset_}
     kw |= {"axes": axes, "max_channels": _MAX_CHANNELS}
     AnomalyScoreDisplay.from_predictions(X, score, **kw)
-    if score.max() < 0:
-        # Some anomalies are a hundred times stronger than others.
-        axes[-1].set_yscale("log")
     figure.savefig(path, dpi=120)
     print(f"{path}: the picture")
 

@@ -8,14 +8,14 @@ from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval
 
-from skmemto._base import BaseWindowDetector
+from skmemto._explaining import ExplainingDetector
 from skmemto._nn.anomaly_transformer import (
     AnomalyTransformerConfig,
     AnomalyTransformerNetwork,
 )
 
 
-class AnomalyTransformerDetector(BaseWindowDetector):
+class AnomalyTransformerDetector(ExplainingDetector):
     """Anomaly Transformer for anomalies in multivariate time series.
 
     A Transformer reconstructs windows of the series. Each step of a window is
@@ -59,26 +59,28 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     temperature : float, default=0.02
         Temperature of the softmax in criterion "softmax".
     criterion : {"calibrated", "softmax", "isd", "lsd"}, default="calibrated"
-        How deviations become a score. "calibrated": the ISD of each channel, in full
-        up to `error_limit_`, divided by `error_scale_`; the power mean of order 4 over
-        the channels; smoothed over time. "softmax": the paper's, the softmax over
-        each window of the LSD divided by `temperature`, times the ISD; it puts a
-        peak into every window, which suits the evaluation by point adjustment and
-        little else. "isd" and "lsd": one deviation alone.
+        How deviations become a score. "calibrated": how rare the row is on normal data
+        (see Notes). "softmax": the paper's, the softmax over each window of the LSD
+        divided by `temperature`, times the ISD; it puts a peak into every window, which
+        suits the evaluation by point adjustment and little else. "isd" and "lsd": one
+        deviation alone.
     score_stride : int or "auto", default="auto"
         Number of rows between the starts of two windows when scoring; what
         overlapping windows say of a row is averaged. "auto" takes half the window,
         and for "softmax" the whole one. More than `window_size_` is taken as that,
         so that no row is left out.
     smoothing : int or "auto", default="auto"
-        Span s, in rows, of the average over time (for "calibrated" the power mean of
-        order 1.5). Its weights fall exponentially to both sides, half of them with span
-        s, which keeps short anomalies sharp, and half with span 5 s, which carries long
-        ones over their quiet moments: with the distance k as
-        ``5 * d(s) ** k + d(5 * s) ** k``, where ``d(s) = (s - 1) / (s + 1)`` as in
+        Span s, in rows, of the average over time. Its weights fall exponentially to
+        both sides: a row k steps away weighs ``((s - 1) / (s + 1)) ** k``, as in
         pandas. 1 means none. "auto" takes two fifths of the window for "calibrated" and
-        1 otherwise. Half of the weight lies on rows that come later: three fifths of
-        that within s rows, nine tenths within 5 s.
+        1 otherwise.
+    rebase : int, "auto" or None, default="auto"
+        Span, in rows, over which a lasting change of a channel is taken in as its new
+        normal, so that alarms for it end: with "calibrated", `decision_function`,
+        `predict` and `events` measure a channel by its level in the rows before, where
+        that is above all that the training data have shown. "auto" is 40 windows; but
+        at a window of 1 it is None, which never does: alarms last as long as the
+        change. `score_samples` is free of it.
     standardize : bool, default=True
         Whether to scale each channel to zero mean and unit variance first. The
         network then sees values up to 30 standard deviations; the ISD is that of
@@ -104,10 +106,11 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     tol : float, default=1e-4
         Smallest decrease of the loss that counts as improvement.
     contamination : float or "auto", default="auto"
-        Share of the training rows, of those with values, to be labelled as
-        anomalies, in (0, 0.5]. "auto"
-        extrapolates the tail of the training scores to a risk of 0.001 (peaks over
-        threshold [2]_).
+        Share of the training rows, of those with values, to be labelled as anomalies,
+        in (0, 0.5]. "auto": with "calibrated", rows that are rarer than three in a
+        thousand normal ones (a score below -2.5; of 300 training rows or fewer, the
+        rarest); otherwise it extrapolates the tail of the training scores to a risk of
+        0.001 (peaks over threshold [2]_).
     device : str, default="auto"
         Torch device, such as "cpu" or "cuda:1". "auto" takes CUDA or MPS where there
         is one.
@@ -129,9 +132,11 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         (at least 1e-4 of the largest of them); NaN for a channel without values.
     error_limit_ : ndarray of shape (n_features,)
         Largest ISD of each channel on the training data, at least `error_scale_`, and
-        for a channel that never erred as many times that as for the channel with
-        most; NaN for a channel without values. Up to here a deviation d counts in
-        full, beyond as ``error_limit_ * (1 + 0.1 * log(d / error_limit_))``.
+        for a channel that never deviated as many times that as for the channel with
+        most; NaN for a channel without values.
+    range_factor_ : ndarray of shape (n_features,)
+        How many times the range seen in training each channel may come to span: more
+        than 1 where the history is short, or slow.
     offset_ : float
         Threshold: rows whose `score_samples` is below it are labelled as anomalies.
     window_size_ : int
@@ -157,21 +162,39 @@ class AnomalyTransformerDetector(BaseWindowDetector):
 
     Notes
     -----
+    A score of -s of criterion "calibrated" says that about one in ``10 ** s`` normal
+    rows scores as low. The ISD of each channel is divided by `error_scale_` and
+    `range_factor_`, and counts in full up to `error_limit_`, beyond by its logarithm.
+    Rows are looked at in three scopes: the worst channel of the row by itself, which
+    has to be a decade rarer than the rest; the power mean of order 4 over the channels,
+    averaged over `smoothing` rows; and the same over five times as many, which counts
+    up to a rarity of 1.5 and so raises no alarm. How rare each is follows from the
+    training data, stretched by how few of its rows are independent, and extrapolated by
+    a generalised Pareto distribution [2]_. Rows at the ends of a series, and of series
+    shorter than the window, are measured by how well rows with as little context are
+    reconstructed. A channel that always moves and then repeats its value four times or
+    more is stuck: those rows are as rare as one in all training rows.
+
+    Absurd values, far from all others of their channel, are missing where normal data
+    are learned from (with an ``AbsurdValueWarning``), and are never shown to the
+    network: their own deviation tells. Where rows to learn from are few there is a
+    ``ShortHistoryWarning``; where data have moved on, a ``DataDriftWarning``.
+
     Missing values (NaN) are interpolated within a window, and the network is told
     which they were; losses, deviations and scores count what was observed. A row
     without any value cannot be judged, and is labelled an anomaly: a source of data
     that went silent is news. A channel without any value in training is left out.
 
-    Departures from the paper: the training windows carry `noise`; unless
-    ``standardize=False`` the network sees at most 30 standard deviations, and a channel
-    that is constant in training is reconstructed as that constant; the default
-    criterion is not the paper's; nothing is dropped out inside the attention; the
-    defaults of width, window and length of training are smaller, that of the learning
-    rate is larger. As in the authors' code the divergence has 1e-4 added inside its
-    logarithms, the discrepancy is averaged over the layers in the loss and summed in
-    the score, and `temperature` is one over the factor of 50 there. The two phases of
-    the minimax are one step on the sum of their losses, as there, in which the
-    reconstruction error counts twice. The paper's own setting is
+    Departures from the paper: the training windows carry `noise`; absurd values are
+    hidden from the network, and unless ``standardize=False`` it sees at most 30
+    standard deviations; a channel that is constant in training is reconstructed as that
+    constant; the default criterion is not the paper's; nothing is dropped out inside
+    the attention; the defaults of width, window and length of training are smaller,
+    that of the learning rate is larger. As in the authors' code the divergence has 1e-4
+    added inside its logarithms, the discrepancy is averaged over the layers in the loss
+    and summed in the score, and `temperature` is one over the factor of 50 there. The
+    two phases of the minimax are one step on the sum of their losses, as there, in
+    which the reconstruction error counts twice. The paper's own setting is
     ``window_size=100, stride=100, d_model=512, n_heads=8, dim_feedforward=512,
     noise=0.0, criterion="softmax", learning_rate=1e-4, max_iter=10,
     early_stopping=True, validation_fraction=0.2``.
@@ -206,7 +229,7 @@ class AnomalyTransformerDetector(BaseWindowDetector):
     model_: AnomalyTransformerNetwork
     _network_class = AnomalyTransformerNetwork
     _parameter_constraints: ClassVar[dict] = {
-        **BaseWindowDetector._parameter_constraints,
+        **ExplainingDetector._parameter_constraints,
         "discrepancy_weight": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -226,6 +249,7 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         criterion: Literal["calibrated", "softmax", "isd", "lsd"] = "calibrated",
         score_stride: int | Literal["auto"] = "auto",
         smoothing: int | Literal["auto"] = "auto",
+        rebase: int | Literal["auto"] | None = "auto",
         standardize: bool = True,
         max_iter: int = 6,
         batch_size: int | Literal["auto"] = "auto",
@@ -253,6 +277,7 @@ class AnomalyTransformerDetector(BaseWindowDetector):
         self.criterion = criterion
         self.score_stride = score_stride
         self.smoothing = smoothing
+        self.rebase = rebase
         self.standardize = standardize
         self.max_iter = max_iter
         self.batch_size = batch_size

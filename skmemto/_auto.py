@@ -1,10 +1,10 @@
 """What "auto" means: every rule that turns a length of data into a setting."""
 
 from typing import Literal
-from warnings import warn
 
 import numpy as np
 
+from skmemto._messages import warn_user
 from skmemto._series import SeriesBounds
 
 Auto = Literal["auto"]
@@ -16,6 +16,7 @@ _ROWS_PER_WINDOW_STEP = 20
 _WINDOWS_PER_EPOCH = 1024
 _WINDOWS_PER_SCORED_ROW = 2
 _SMOOTHED_SHARE = 2 / 5  # of the window
+_WINDOWS_PER_LEVEL = 40
 _STEPS_PER_EPOCH = 32
 _SMALLEST_BATCH, _LARGEST_BATCH = 4, 32
 
@@ -28,10 +29,9 @@ def window_size(requested: int | Auto, series: SeriesBounds) -> int:
         enough = max(1, int(lengths.sum()) // _ROWS_PER_WINDOW_STEP)
         return min(_WINDOW, enough, longest)
     if requested > longest:
-        warn(
+        warn_user(
             f"window_size ({requested}) is greater than the length of the longest "
-            f"series ({longest}). window_size will be set to {longest}.",
-            stacklevel=6,  # the caller of fit
+            f"series ({longest}). window_size will be set to {longest}."
         )
     return min(requested, longest)
 
@@ -72,9 +72,21 @@ def score_stride(requested: int | Auto, criterion: str, window_size: int) -> int
 
 
 def smoothing(requested: int | Auto, criterion: str, window_size: int) -> int:
-    """Return the shorter span of the smoothing; the paper's scores have none."""
+    """Return the span of the smoothing; the paper's scores have none."""
     if requested != "auto":
         return requested
     if criterion != "calibrated":
         return 1
     return max(1, int(_SMOOTHED_SHARE * window_size))
+
+
+def level_span(requested: int | Auto | None, window_size: int) -> int:
+    """Return the span of the running level of a channel."""
+    if requested == "auto" or requested is None:
+        return _WINDOWS_PER_LEVEL * window_size
+    return requested
+
+
+def follows_levels(requested: int | Auto | None, window_size: int) -> bool:
+    """Tell whether levels are followed; at a window of 1 rows stand for themselves."""
+    return requested is not None and (requested != "auto" or window_size > 1)

@@ -4,7 +4,8 @@ series -> windows -> network -> deviations -> score -> threshold -> labels
 """
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,32 +17,33 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmemto import _auto, _distributed
 from skmemto._blockwise import row_blocks
+from skmemto._bounds import find_absurd
 from skmemto._criteria import (
-    CalibratedCriterion,
-    Calibration,
     Criterion,
-    make_criterion,
-    measure_deviations,
+    InputDeviation,
+    LatentDeviation,
+    SoftmaxCriterion,
+)
+from skmemto._deviations import (
+    Reconstructor,
+    mean_deviation,
 )
 from skmemto._device import make_generator, resolve_device, usable_device
-from skmemto._inference import RowOutputs
+from skmemto._history import range_factors
+from skmemto._levels import LevelFollower
+from skmemto._messages import warn_of_absurd, warn_of_drift, warn_of_short_history
 from skmemto._nn.network import WindowNetwork, build_empty, pack, unpack
 from skmemto._parameters import SharedParameters
 from skmemto._reporting import FitReporter
 from skmemto._scaling import ChannelScaler
-from skmemto._scoring import (
-    Deviations,
-    RowDeviations,
-    gather_deviations,
-    iter_deviations,
-    iter_outputs,
-    mean_deviation,
-    score_rows,
-    share_out,
-    smooth_series,
-)
+from skmemto._scoring import calibrate, score_rows
 from skmemto._series import SeriesBounds, hold_out_tails, split_series, with_values
-from skmemto._thresholds import threshold
+from skmemto._thresholds import (
+    ALARMING_RARITY,
+    enough_for_an_alarm,
+    rarest_as_alarm,
+    threshold,
+)
 from skmemto._training import Trainer
 from skmemto._windows import WindowReader, window_blocks
 
@@ -92,22 +94,22 @@ class BaseWindowDetector(
         return self
 
     def _fit(self, X: NDArray, series: SeriesBounds, reporter: FitReporter) -> None:
-        """Hold out, scale, build, train, calibrate, set the threshold."""
+        """Split, scale, build, train, calibrate, set the threshold."""
         rng = _distributed.agree(X, series, check_random_state(self.random_state))
         self.device_ = resolve_device(self.device)
         learned, held_out = self._hold_out(X, series)
         self.window_size_ = _auto.window_size(self.window_size, learned)
         self.scaler_ = ChannelScaler(self.standardize).fit(X, series=learned)
+        bounds = self.scaler_.lower_, self.scaler_.upper_
+        warn_of_absurd(find_absurd(X, learned, bounds), self._names())
+        self.range_factor_ = range_factors(X, learned, self.scaler_)
         self.model_ = self._build(rng)
         trainer = self._make_trainer(X, learned, held_out, rng)
         self._train(trainer, reporter)
         self.n_iter_ = len(trainer.losses)
         self.loss_curve_ = [losses.train for losses in trainer.losses]
-        self.validation_loss_curve_ = None
-        if self.early_stopping:
-            self.validation_loss_curve_ = [
-                losses.validation for losses in trainer.losses
-            ]
+        validation = [losses.validation for losses in trainer.losses]
+        self.validation_loss_curve_ = validation if self.early_stopping else None
         self._calibrate(X, series)
 
     def _hold_out(
@@ -149,7 +151,7 @@ class BaseWindowDetector(
         n_windows = sum(len(block.starts) for block in train_blocks)
         return Trainer(
             self.model_,
-            get_windows=self._reader(X).windows,
+            get_windows=WindowReader(X, self.scaler_, self.device_).windows,
             train_blocks=train_blocks,
             validation_blocks=window_blocks(held_out, length, stride),
             batch_size=_auto.batch_size(self.batch_size, n_windows),
@@ -173,13 +175,30 @@ class BaseWindowDetector(
 
     def _calibrate(self, X: NDArray, series: SeriesBounds) -> None:
         """Learn what deviations and scores are like on normal data."""
-        blocks = (part.input for part in self._iter_deviations(X, series))
-        calibration = measure_deviations(blocks, X.shape[1])
-        self.error_scale_, self.error_limit_ = calibration
+        span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
+        self.normal_ = calibrate(
+            X,
+            partial(self._reconstructor().deviations, X, normal=True),
+            series,
+            window_size=self.window_size_,
+            span=span,
+            level_span=_auto.level_span(self.rebase, self.window_size_),
+            range_factor=self.range_factor_,
+        )
+        self.offset_ = -self._threshold(X, series, gap=span)
+
+    def _threshold(self, X: NDArray, series: SeriesBounds, gap: int) -> float:
+        """Choose the score that is an alarm; peaks up to `gap` rows apart are one."""
+        by_rarity = self.criterion == "calibrated" and self.contamination == "auto"
+        if by_rarity:
+            tail = self.normal_.criterion.rarity.near
+            warn_of_short_history(tail, len(X), risk=10**-ALARMING_RARITY)
+            if enough_for_an_alarm(len(X)):
+                return ALARMING_RARITY
         scores, unknown = self._score_rows(X, series)
-        if unknown.any():
-            scores = scores[~unknown]
-        self.offset_ = -threshold(scores, self.contamination)
+        if by_rarity:
+            return rarest_as_alarm(scores[~unknown])
+        return threshold(scores[~unknown], self.contamination, gap)
 
     def fit_predict(
         self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
@@ -236,9 +255,22 @@ class BaseWindowDetector(
         Returns
         -------
         decision : ndarray of shape (n_samples,)
-            ``score_samples(X) - offset_``; negative for anomalies.
+            ``score_samples(X) - offset_``, where no channel has moved on; negative for
+            anomalies. Where one has (`rebase`), what it deviates counts less.
         """
-        return self.score_samples(X, groups=groups) - self.offset_
+        check_is_fitted(self)
+        return self._decision_function(*self._validate(X, groups))
+
+    def _decision_function(
+        self, X: NDArray, series: SeriesBounds
+    ) -> NDArray[np.float64]:
+        follows = _auto.follows_levels(self.rebase, self.window_size_)
+        if self.criterion != "calibrated" or not follows:
+            return self._score_samples(X, series) - self.offset_
+        follower = LevelFollower(self.normal_.levels, series)
+        decision = self._score_samples(X, series, follower) - self.offset_
+        warn_of_drift(follower.moved, self._names())
+        return decision
 
     def score_samples(
         self, X: ArrayLike, *, groups: ArrayLike | None = None
@@ -263,79 +295,25 @@ class BaseWindowDetector(
         check_is_fitted(self)
         return self._score_samples(*self._validate(X, groups))
 
-    def _score_samples(self, X: NDArray, series: SeriesBounds) -> NDArray[np.float64]:
-        scores, unknown = self._score_rows(X, series)
+    def _score_rows(
+        self, X: NDArray, series: SeriesBounds, follower: LevelFollower | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Score rows, high = anomalous, and tell which have no value."""
+        deviations = self._reconstructor().deviations(X, series)
+        scores, unknown = score_rows(deviations, series, self._criterion(follower))
+        if self.criterion == "calibrated":
+            self.normal_.motion.score_stuck(X, series, scores)
+        return scores, unknown
+
+    def _score_samples(
+        self, X: NDArray, series: SeriesBounds, follower: LevelFollower | None = None
+    ) -> NDArray[np.float64]:
+        scores, unknown = self._score_rows(X, series, follower)
         np.negative(scores, out=scores)
         # Just beyond the threshold: never an unseen inlier, nor ahead of anomalies.
         beyond = np.nextafter(self.offset_, -np.inf)
         scores[unknown] = np.fmin(scores[unknown], beyond)
         return scores
-
-    def deviations(
-        self,
-        X: ArrayLike,
-        *,
-        groups: ArrayLike | None = None,
-        calibrated: bool = False,
-    ) -> Deviations:
-        """Compute what the score is made of: which channel deviates, and how.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in time order.
-        groups : array-like of shape (n_samples,), default=None
-            Equal values in one contiguous run of rows make one series.
-        calibrated : bool, default=False
-            Whether to give, instead of raw input deviations, each channel's part of
-            the score of criterion "calibrated": over the channels they sum to that
-            score (with the sign turned), in each row with a value. A missing value
-            has the part that smoothing gives it.
-
-        Returns
-        -------
-        deviations : Deviations
-            NamedTuple of ``input`` (n_samples, n_features), the squared
-            reconstruction error of each channel in scaled units, and ``latent``
-            (n_samples,), how far the encoded row is from normal in latent space. NaN
-            where a value is missing, and in ``latent`` where all of a row are.
-            The latter is averaged over the windows that hold the row, as is the
-            reconstruction behind the former.
-        """
-        check_is_fitted(self)
-        X, series = self._validate(X, groups)
-        parts = self._iter_deviations(X, series)
-        if not calibrated:
-            return gather_deviations(parts, X.shape)
-        criterion = CalibratedCriterion(self._calibration())
-        result = gather_deviations(share_out(parts, criterion), X.shape)
-        smooth_series(result.input, series, criterion, span=self._smoothing())
-        return result
-
-    def reconstruct(
-        self, X: ArrayLike, *, groups: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        """Reconstruct each row as the model expects it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in time order.
-        groups : array-like of shape (n_samples,), default=None
-            Equal values in one contiguous run of rows make one series.
-
-        Returns
-        -------
-        X_reconstructed : ndarray of shape (n_samples, n_features)
-            The reconstruction in the units of `X`, averaged over the windows that
-            hold the row.
-        """
-        check_is_fitted(self)
-        X, series = self._validate(X, groups)
-        result = np.empty(X.shape)
-        for rows, reconstruction, _ in self._iter_outputs(X, series):
-            result[rows] = self.scaler_.inverse_transform(reconstruction)
-        return result
 
     def score(
         self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
@@ -362,7 +340,7 @@ class BaseWindowDetector(
         """
         check_is_fitted(self)
         X, series = self._validate(X, groups)
-        return -mean_deviation(self._iter_deviations(X, series))
+        return -mean_deviation(self._reconstructor().deviations(X, series))
 
     def _validate(
         self, X: ArrayLike, groups: ArrayLike | None, *, reset: bool = False
@@ -385,52 +363,34 @@ class BaseWindowDetector(
             )
         return array, split_series(groups, len(array))
 
-    # What the stations are told of this estimator.
-
-    def _reader(self, X: NDArray) -> WindowReader:
-        return WindowReader(X, self.scaler_, self.device_)
-
-    def _iter_outputs(self, X: NDArray, series: SeriesBounds) -> Iterator[RowOutputs]:
-        return iter_outputs(
+    def _reconstructor(self) -> Reconstructor:
+        stride = _auto.score_stride(
+            self.score_stride, self.criterion, self.window_size_
+        )
+        return Reconstructor(
             self.model_,
-            self._reader(X),
-            series,
-            window_size=self.window_size_,
-            stride=_auto.score_stride(
-                self.score_stride, self.criterion, self.window_size_
-            ),
-            precision=self.precision,
+            self.scaler_,
+            self.window_size_,
+            stride,
+            self.device_,
+            self.precision,
         )
 
-    def _iter_deviations(
-        self, X: NDArray, series: SeriesBounds
-    ) -> Iterator[RowDeviations]:
-        return iter_deviations(self._iter_outputs(X, series), self._reader(X))
-
-    def _score_rows(
-        self, X: NDArray, series: SeriesBounds
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        deviations = self._iter_deviations(X, series)
-        return score_rows(deviations, series, self._criterion(), span=self._smoothing())
-
-    def _calibration(self) -> Calibration:
-        return Calibration(self.error_scale_, self.error_limit_)
-
-    def _criterion(self) -> Criterion:
-        return make_criterion(
-            self.criterion,
-            window_size=self.window_size_,
-            temperature=self.temperature,
-            calibration=self._calibration(),
-        )
-
-    def _smoothing(self) -> int:
-        return _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
+    def _criterion(self, follower: LevelFollower | None = None) -> Criterion:
+        if self.criterion == "calibrated":
+            return replace(self.normal_.criterion, follower=follower)
+        span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
+        if self.criterion == "softmax":
+            return SoftmaxCriterion(span, self.window_size_, self.temperature)
+        return {"isd": InputDeviation, "lsd": LatentDeviation}[self.criterion](span)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+    def _names(self) -> NDArray | None:
+        return getattr(self, "feature_names_in_", None)
 
     def _fitted_attributes(self) -> dict[str, Any]:
         return {name: v for name, v in vars(self).items() if name.endswith("_")}

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
+from skmemto._series import SeriesBounds
+
 # Of all channels together: 1 MB in float64, for each temporary array of a block.
 _VALUES_PER_BLOCK = 131_072
 
@@ -18,6 +20,13 @@ def row_blocks(X: NDArray) -> Iterator[slice]:
     """
     values_per_row = max(1, math.prod(X.shape[1:]))
     return gen_batches(len(X), max(1, _VALUES_PER_BLOCK // values_per_row))
+
+
+def series_blocks(X: NDArray, series: SeriesBounds) -> Iterator[tuple[int, NDArray]]:
+    """Yield the rows of the series in blocks, each with the number of its first row."""
+    for start, stop in series:
+        for rows in row_blocks(X[start:stop]):
+            yield int(start) + rows.start, X[start:stop][rows]
 
 
 class RunningMoments:

@@ -1,15 +1,13 @@
 """Deviations -> anomaly score of each time step (high = anomalous).
 
-A criterion works in two steps, so that the input deviations (n_samples,
-n_features) of a long history need not be in memory at once: `reduce` turns those
-of a few rows into one number for each, `score` those of a whole series, with the
-latent deviations, into scores.
+A criterion works in two steps, so that the input deviations (n_samples, n_features) of
+a long history need not be in memory at once: `reduce` turns those of a few rows into
+one or two numbers for each, `score` the numbers of a whole series into scores.
 
-NaN is the deviation of a missing value, and the number of a row without any.
+NaN is the deviation of a missing value, and the numbers of a row without any.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -17,154 +15,196 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from skmemto._blockwise import RunningMoments, row_blocks
+from skmemto._blockwise import row_blocks
+from skmemto._context import Context
+from skmemto._deviations import RowDeviations
+from skmemto._levels import LevelFollower
+from skmemto._rarity import Rarity, Reduced
+from skmemto._series import SeriesBounds
+from skmemto._smoothing import smooth
 
-# Channels that are constant in training are reconstructed exactly. They are measured
-# by this share of the scale of the worst channel.
-_LEAST_SHARE = 1e-4
-# Beyond the largest error of its channel in training an error counts by this share of
-# its logarithm: ten times the largest counts 1.23 times as much. In full it would drown
-# all other rows and channels.
-_SHARE_BEYOND = 0.1
+# Beyond its limit a deviation counts by a share of its logarithm: with a tenth, ten
+# times the limit counts 1.23 times as much, so that it does not drown all other rows
+# and channels; by itself it counts by all of its logarithm, so that it is seen.
+_SHARE_BEYOND, _SHARE_BEYOND_ALONE = 0.1, 1.0
 # Order of the power mean over the channels: 1 would be the mean, in which one channel
 # drowns among many; infinity the maximum, which hangs on the worst channel alone.
-_ORDER = 4
-# Order of the power mean over time: 1 would be the mean, in which one row drowns.
-_TIME_ORDER = 1.5
+ORDER = 4
 
 
 class Criterion(ABC):
     """How deviations become a score."""
 
-    time_order: ClassVar[float] = 1.0  # of the power mean that smooths the scores
-
-    def reduce(self, input_deviations: NDArray) -> NDArray[np.float64]:
-        """Turn input deviations (n, F) into one number for each row (n,).
-
-        By default the mean over the channels that are observed.
-        """
-        return _observed_mean(input_deviations)
+    n_numbers: ClassVar[int] = 1  # of each row, that `reduce` gives
 
     @abstractmethod
-    def score(self, reduced: NDArray, latent: NDArray) -> NDArray[np.float64]:
-        """Score one series from reduced and latent deviations (n,)."""
+    def reduce(
+        self, deviations: RowDeviations, series: SeriesBounds
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Turn the deviations of some rows into numbers for each, (n,) each."""
+
+    @abstractmethod
+    def score(self, *numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Score one series from the numbers of its rows; they may be overwritten."""
 
 
+@dataclass(frozen=True)
 class InputDeviation(Criterion):
     """Mean input deviation over the channels: the paper's ISD (eq. 10)."""
 
-    def score(self, reduced: NDArray, latent: NDArray) -> NDArray[np.float64]:
-        """Return the mean itself."""
-        return reduced
+    span: int
+
+    def reduce(
+        self, deviations: RowDeviations, series: SeriesBounds
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Take the mean over the channels that are observed."""
+        return (observed_mean(deviations.input),)
+
+    def score(self, *numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean, smoothed."""
+        return _smoothed(numbers[0], self.span)
 
 
+@dataclass(frozen=True)
 class LatentDeviation(Criterion):
     """The latent deviation alone: of MEMTO the paper's LSD (eq. 9)."""
 
-    def score(self, reduced: NDArray, latent: NDArray) -> NDArray[np.float64]:
-        """Return the latent deviation itself."""
-        return latent
+    span: int
+
+    def reduce(
+        self, deviations: RowDeviations, series: SeriesBounds
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Take the latent deviation."""
+        return (deviations.latent,)
+
+    def score(self, *numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return it, smoothed."""
+        return _smoothed(numbers[0], self.span)
 
 
 @dataclass(frozen=True)
 class SoftmaxCriterion(Criterion):
     """The paper's criterion: softmax of LSD within each window, times ISD (eq. 11)."""
 
+    span: int
     window_size: int
     temperature: float
+    n_numbers: ClassVar[int] = 2
 
-    def score(self, reduced: NDArray, latent: NDArray) -> NDArray[np.float64]:
+    def reduce(
+        self, deviations: RowDeviations, series: SeriesBounds
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Take the latent deviation and the mean of the input deviations."""
+        return deviations.latent, observed_mean(deviations.input)
+
+    def score(self, *numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weigh the ISD of each step by its share of the window's LSD."""
+        latent, mean = numbers
         weights = windowed_softmax(latent, self.window_size, self.temperature)
-        return np.multiply(weights, reduced, out=weights)
+        return _smoothed(np.multiply(weights, mean, out=weights), self.span)
 
 
 class Calibration(NamedTuple):
     """What the input deviations of each channel are like on the training data."""
 
-    scale: NDArray[np.float64]  # mean plus standard deviation
+    scale: NDArray[np.float64]  # what they are divided by
     limit: NDArray[np.float64]  # what counts in full at most
-
-
-def measure_deviations(blocks: Iterable[NDArray], n_features: int) -> Calibration:
-    """Measure the input deviations (n, n_features) of the training data, in blocks.
-
-    The standard deviation in the scale tells a channel with rare large deviations from
-    one that deviates evenly: the former is no news when it deviates again.
-    """
-    moments, largest = RunningMoments(n_features), np.zeros(n_features)
-    for block in blocks:
-        moments.update(block)
-        largest = np.fmax(largest, np.fmax.reduce(block, axis=0))
-    scale = moments.mean + np.sqrt(moments.variance)
-    scale[moments.count == 0] = np.nan
-    least = max(_LEAST_SHARE * np.nanmax(scale), np.finfo(float).eps)
-    never_deviated = scale < least
-    scale = np.maximum(scale, least)
-    largest = np.maximum(largest, scale)
-    # News of a channel that never deviated counts as much as that of any can.
-    largest[never_deviated] = np.nanmax(largest / scale) * least
-    return Calibration(scale, largest)
 
 
 @dataclass(frozen=True)
 class CalibratedCriterion(Criterion):
-    """Power mean over the channels of the deviation in units of each channel's own.
+    """How rare a row is, from the deviations in units of each channel's own.
 
     A channel that is hard to reconstruct on normal data has to deviate more to
     count as much as one that is easy, and none counts much more than its limit.
     """
 
     calibration: Calibration
-    time_order: ClassVar[float] = _TIME_ORDER
+    context: Context
+    rarity: Rarity
+    follower: LevelFollower | None = None  # of channels that have moved on
+    n_numbers: ClassVar[int] = 2
 
-    def reduce(self, input_deviations: NDArray) -> NDArray[np.float64]:
-        """Combine the channels, each divided by its scale."""
-        return _observed_mean(self._powers(input_deviations)) ** (1 / _ORDER)
+    def ratios(
+        self, deviations: RowDeviations, series: SeriesBounds
+    ) -> NDArray[np.float64]:
+        """Return the deviations (n, F) in units of each channel's own."""
+        return limited_ratios(
+            in_context(deviations, series, self.context), self.calibration
+        )
 
-    def contributions(self, input_deviations: NDArray) -> NDArray[np.float64]:
-        """Share `reduce` out among the channels (n, F), so that they sum to it."""
-        powers = np.nan_to_num(self._powers(input_deviations))
-        total = powers.sum(axis=1, keepdims=True)
-        shares = np.divide(powers, total, out=np.zeros_like(powers), where=total > 0)
-        return shares * self.reduce(input_deviations)[:, np.newaxis]
+    def reduce(
+        self, deviations: RowDeviations, series: SeriesBounds
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Take the worst of the channels, and their power mean."""
+        ratios = self.ratios(deviations, series)
+        if self.follower is not None:
+            self.follower.rebase(ratios, deviations.rows)
+        return reduce_ratios(ratios, self.calibration)
 
-    def score(self, reduced: NDArray, latent: NDArray) -> NDArray[np.float64]:
-        """Return the power mean itself."""
-        return reduced
-
-    def _powers(self, input_deviations: NDArray) -> NDArray[np.float64]:
-        scale, limit = self.calibration
-        ratio = input_deviations / limit
-        excess = np.zeros_like(ratio)
-        np.log(ratio, out=excess, where=ratio > 1)  # slow, and few exceed 1
-        values = np.minimum(input_deviations, limit) / scale
-        values *= 1 + _SHARE_BEYOND * excess
-        return _fourth_power(values)
-
-
-def _fourth_power(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Raise to `_ORDER` in place; squares take a tenth of the time of a power."""
-    np.square(values, out=values)
-    return np.square(values, out=values)
+    def score(self, *numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how rare the rows are."""
+        return self.rarity.of_series(Reduced(*numbers))
 
 
-def make_criterion(
-    name: str, *, window_size: int, temperature: float, calibration: Calibration
-) -> Criterion:
-    """Make the criterion that the estimators' parameter `criterion` names."""
-    if name == "softmax":
-        return SoftmaxCriterion(window_size, temperature)
-    if name == "calibrated":
-        return CalibratedCriterion(calibration)
-    return InputDeviation() if name == "isd" else LatentDeviation()
+def in_context(
+    deviations: RowDeviations, series: SeriesBounds, context: Context
+) -> NDArray[np.float64]:
+    """Return input deviations (n, F) as they would be in the midst of a long series."""
+    values = deviations.input.copy()
+    context.apply(values, deviations.rows, series)
+    return values
 
 
-def _observed_mean(values: NDArray) -> NDArray[np.float64]:
+def limited_ratios(
+    deviations: NDArray[np.float64], calibration: Calibration
+) -> NDArray[np.float64]:
+    """Divide deviations (n, F) by their scales, limiting them softly."""
+    scale, limit = calibration
+    ratios = deviations / limit
+    excess = np.zeros_like(ratios)
+    np.log(ratios, out=excess, where=ratios > 1)  # slow, and few exceed 1
+    np.minimum(ratios, 1.0, out=ratios)
+    ratios *= limit / scale
+    ratios *= 1 + _SHARE_BEYOND * excess
+    return ratios
+
+
+def reduce_ratios(
+    ratios: NDArray[np.float64], calibration: Calibration
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the worst of the ratios (n, F) of each row, and their power mean."""
+    largest = calibration.limit / calibration.scale
+    # What is beyond the limit, by the larger share of its logarithm.
+    beyond = (_SHARE_BEYOND_ALONE / _SHARE_BEYOND - 1) * (ratios - largest)
+    worst = np.fmax.reduce(ratios + np.maximum(beyond, 0.0), axis=1)
+    return worst, observed_mean(powers(ratios)) ** (1 / ORDER)
+
+
+def powers(ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Raise to `ORDER`; squares take a tenth of the time of a power."""
+    squares = np.square(ratios)
+    return np.square(squares, out=squares)
+
+
+def observed_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of each row (n, F) over what is not NaN; NaN where all is."""
     n_observed = (~np.isnan(values)).sum(axis=1)
     n_observed = np.where(n_observed == 0, np.nan, n_observed)
     return np.nansum(values, axis=1) / n_observed
+
+
+def _smoothed(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
+    """Smooth by weights that sum to one; NaN where what is known weighs too little."""
+    if span == 1:
+        return values
+    known = (~np.isnan(values)).astype(np.float64)
+    weights = smooth(known, span, typical=0.0)
+    average = np.full(len(values), np.nan)
+    total = smooth(np.nan_to_num(values), span, typical=0.0)
+    # As much as one score would: further from what is known there is no average.
+    enough = weights >= 1 / (2 * span)
+    return np.divide(total, weights, out=average, where=enough)
 
 
 def windowed_softmax(

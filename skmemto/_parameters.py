@@ -27,6 +27,7 @@ class SharedParameters:
     criterion: Literal["calibrated", "softmax", "isd", "lsd"]
     score_stride: int | Literal["auto"]
     smoothing: int | Literal["auto"]
+    rebase: int | Literal["auto"] | None
     standardize: bool
     max_iter: int
     batch_size: int | Literal["auto"]
@@ -54,6 +55,11 @@ class SharedParameters:
         "criterion": [StrOptions({"calibrated", "softmax", "isd", "lsd"})],
         "score_stride": [StrOptions({"auto"}), _POSITIVE],
         "smoothing": [StrOptions({"auto"}), _POSITIVE],
+        "rebase": [
+            StrOptions({"auto"}),
+            Interval(Integral, 2, None, closed="left"),
+            None,
+        ],
         "standardize": ["boolean"],
         "max_iter": [_POSITIVE],
         "batch_size": [StrOptions({"auto"}), _POSITIVE],

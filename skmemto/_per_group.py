@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
+from sklearn.pipeline import Pipeline
 from sklearn.utils import (
     Tags,
     _safe_indexing,
@@ -26,16 +27,20 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from skmemto._scoring import Deviations
+from skmemto._deviations import Deviations
+from skmemto._events import Event
+from skmemto._messages import listed
 from skmemto._series import series_names, split_series
 
-# An error message names this many groups; a fleet has thousands.
-_NAMED_AT_MOST = 5
 
-
-def _estimator_has(method: str) -> Callable[["PerGroupDetector"], bool]:
+def _estimator_has(
+    method: str, *, of_last_step: bool = False
+) -> Callable[["PerGroupDetector"], bool]:
     def check(self: "PerGroupDetector") -> bool:
-        getattr(self.estimator, method)  # its own error says why it has none
+        estimator = self.estimator
+        if of_last_step and isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        getattr(estimator, method)  # its own error says why it has none
         return True
 
     return check
@@ -315,6 +320,44 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         """
         return np.concatenate(self._call_models("reconstruct", X, groups))
 
+    @available_if(_estimator_has("events", of_last_step=True))
+    def events(
+        self,
+        X: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        min_length: int = 1,
+        merge_gap: int | Literal["auto"] = "auto",
+    ) -> list[Event]:
+        """Find the events of all groups, each by its own model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order within each group.
+        groups : array-like of shape (n_samples,), default=None
+            The name of each row's model, equal names in one contiguous run. All must
+            have been seen in `fit`.
+        min_length, merge_gap : int
+            As of `estimator`.
+
+        Returns
+        -------
+        events : list of Event
+            As of `estimator`, with the rows of `X` and the names of the groups.
+        """
+        events = self._call_models(
+            "events", X, groups, min_length=min_length, merge_gap=merge_gap
+        )
+        series = split_series(groups, _num_samples(X))
+        names = series_names(groups, series)
+        firsts = series[:, 0].tolist()
+        return [
+            event.moved(first, name)
+            for of_group, first, name in zip(events, firsts, names, strict=True)
+            for event in of_group
+        ]
+
     @property
     def offset_(self) -> NDArray[np.float64]:
         """Thresholds of the groups, in the order of `estimators_`."""
@@ -351,7 +394,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         if unknown == [None]:
             raise ValueError(
                 f"This {type(self).__name__} was fitted with groups: give the name of "
-                f"each row's model as groups. There are models of {_listed(known)}."
+                f"each row's model as groups. There are models of {_named(known)}."
             )
         if known == [None]:
             raise ValueError(
@@ -359,8 +402,8 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
                 "Leave groups out, or fit it with groups."
             )
         raise ValueError(
-            f"No model was fitted for the groups {_listed(unknown)}; there are models "
-            f"of {_listed(known)}. Leave those rows out, or fit again with training "
+            f"No model was fitted for the groups {_named(unknown)}; there are models "
+            f"of {_named(known)}. Leave those rows out, or fit again with training "
             "rows of these groups too."
         )
 
@@ -390,6 +433,9 @@ def _call(
 ) -> Any:
     """Call a method, in whatever process joblib chose; an error names the group."""
     try:
+        if isinstance(estimator, Pipeline) and not hasattr(estimator, method):
+            # What a Pipeline does not pass on, its last step is asked for.
+            X, estimator = estimator[:-1].transform(X), estimator[-1]
         return getattr(estimator, method)(X, **options)
     except Exception as error:
         if name is not None:
@@ -397,7 +443,5 @@ def _call(
         raise
 
 
-def _listed(names: list[Any]) -> str:
-    text = ", ".join(repr(name) for name in names[:_NAMED_AT_MOST])
-    left = len(names) - _NAMED_AT_MOST
-    return f"{text} and {left} more" if left > 0 else text
+def _named(groups: list[Any]) -> str:
+    return listed([repr(name) for name in groups])

@@ -4,18 +4,21 @@ A missing value, NaN, stays NaN. So does all of a channel without any value in t
 nothing is known of what is normal there.
 """
 
-from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skmemto._blockwise import RunningMoments, row_blocks
+from skmemto._blockwise import RunningMoments, series_blocks
+from skmemto._bounds import value_bounds
 from skmemto._series import SeriesBounds, split_series
 
 # Scaled values beyond this are cut off: their squares would overflow float32.
 _LARGEST_SCALED = 1e15
+# A channel that never moved has not moved when it differs by rounding, in units of its
+# constant: float32 keeps seven digits.
+_ROUNDING = 1e-6
 
 
 class ChannelScaler(TransformerMixin, BaseEstimator):
@@ -24,13 +27,17 @@ class ChannelScaler(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     standardize : bool, default=True
-        Whether to scale at all. If not, only channels that are unknown are told.
+        Whether to scale at all. If not, it only tells which channels are unknown and
+        which values absurd.
 
     Attributes
     ----------
     mean_, scale_ : ndarray of shape (n_features,)
         What is subtracted from each channel, and what it is then divided by: the
         standard deviation, and for a constant channel its constant, or 1 if that is 0.
+        Absurd values do not count.
+    lower_, upper_ : ndarray of shape (n_features,)
+        Values below and above are absurd.
     constant_ : ndarray of bool of shape (n_features,)
         Channels that never moved in training; none without `standardize`.
     unknown_ : ndarray of bool of shape (n_features,)
@@ -52,7 +59,9 @@ class ChannelScaler(TransformerMixin, BaseEstimator):
             If no channel has values to learn from, or a variance overflows.
         """
         series = split_series(None, len(X)) if series is None else series
-        moments = RunningMoments.of(_blocks(X, series), X.shape[1])
+        self.lower_, self.upper_ = value_bounds(X, series)
+        blocks = (self.hide_absurd(rows) for _, rows in series_blocks(X, series))
+        moments = RunningMoments.of(blocks, X.shape[1])
         n_rows = int((series[:, 1] - series[:, 0]).sum())
         self.unknown_ = moments.count < min(2, n_rows)
         if self.unknown_.all():
@@ -82,6 +91,11 @@ class ChannelScaler(TransformerMixin, BaseEstimator):
         self.mean_ = np.where(known, mean, 0.0)
         self.scale_ = np.where(known, scale, 1.0)
 
+    def hide_absurd(self, X: NDArray) -> NDArray:
+        """Return rows (..., n_features) with NaN in place of absurd values."""
+        absurd = (self.lower_ > X) | (self.upper_ < X)
+        return np.where(absurd, np.nan, X) if absurd.any() else X
+
     def transform(self, X: NDArray) -> NDArray[np.float64]:
         """Scale rows (..., n_features)."""
         scaled = X.astype(np.float64)
@@ -90,6 +104,9 @@ class ChannelScaler(TransformerMixin, BaseEstimator):
             scaled /= self.scale_
         if self.unknown_.any():
             scaled[..., self.unknown_] = np.nan
+        if self.constant_.any():
+            moved = scaled[..., self.constant_]
+            scaled[..., self.constant_] = np.where(np.abs(moved) < _ROUNDING, 0, moved)
         return np.clip(scaled, -_LARGEST_SCALED, _LARGEST_SCALED, out=scaled)
 
     def inverse_transform(self, X: NDArray) -> NDArray[np.float64]:
@@ -98,12 +115,6 @@ class ChannelScaler(TransformerMixin, BaseEstimator):
         values += self.mean_
         values[..., self.unknown_] = np.nan
         return values
-
-
-def _blocks(X: NDArray, series: SeriesBounds) -> Iterator[NDArray]:
-    for start, stop in series:
-        for rows in row_blocks(X[start:stop]):
-            yield X[start:stop][rows]
 
 
 def _is_rounding(

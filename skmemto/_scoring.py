@@ -1,137 +1,179 @@
-"""From a network and rows to deviations and scores, without an estimator.
+"""From deviations to scores, without an estimator: calibrating, and scoring rows.
 
-Here scores are high for anomalies. Rows are read through a `WindowReader`, in blocks,
-so that a history may be larger than memory.
+Here scores are high for anomalies. Deviations come a few rows at a time, so that a
+history may be larger than memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skmemto._criteria import CalibratedCriterion, Criterion
-from skmemto._inference import RowOutputs, iter_row_outputs
-from skmemto._nn.network import WindowNetwork
+from skmemto._blockwise import RunningMoments
+from skmemto._context import measure_context, piece_bounds
+from skmemto._criteria import (
+    ORDER,
+    CalibratedCriterion,
+    Calibration,
+    Criterion,
+    in_context,
+    limited_ratios,
+    powers,
+    reduce_ratios,
+)
+from skmemto._deviations import RowDeviations
+from skmemto._levels import LevelFollower, Levels, usual_levels
+from skmemto._rarity import Reduced, fit_rarity
 from skmemto._series import SeriesBounds
 from skmemto._smoothing import smooth
-from skmemto._windows import WindowReader, window_blocks
+from skmemto._stuck import Motion, measure_motion
 
+# Channels that hardly deviate are measured by this share of the scale of the worst.
+_LEAST_SHARE = 1e-4
 
-class Deviations(NamedTuple):
-    """How far each time step is from what a model expects."""
-
-    input: NDArray[np.float64]  # (n_samples, n_features)
-    latent: NDArray[np.float64]  # (n_samples,)
-
-
-class RowDeviations(NamedTuple):
-    """How far some rows are from what a network expects.
-
-    NaN is the input deviation of a missing value, and both of a row without any value.
-    """
-
-    rows: NDArray[np.int64]  # (n,)
-    input: NDArray[np.float64]  # (n, F)
-    latent: NDArray[np.float64]  # (n,)
-
-
-def iter_outputs(
-    network: WindowNetwork,
-    reader: WindowReader,
-    series: SeriesBounds,
-    *,
-    window_size: int,
-    stride: int,
-    precision: str,
-) -> Iterator[RowOutputs]:
-    """Yield what the network says of each row, each row once."""
-    outputs = iter_row_outputs(
-        network,
-        reader.windows,
-        window_blocks(series, window_size, stride),
-        device=reader.device,
-        precision=precision,
-    )
-    # What never moved is expected to stay: of that the network knows less, since its
-    # guess there follows the other channels.
-    constant = reader.scaler.constant_
-    for row_outputs in outputs:
-        row_outputs.reconstruction[:, constant] = 0.0
-        yield row_outputs
-
-
-def iter_deviations(
-    outputs: Iterable[RowOutputs], reader: WindowReader
-) -> Iterator[RowDeviations]:
-    """Yield the deviations of each row from the network's outputs."""
-    for rows, reconstruction, latent in outputs:
-        squares = (reader.rows(rows) - reconstruction) ** 2
-        unknown = np.isnan(squares).all(axis=1)
-        yield RowDeviations(rows, squares, np.where(unknown, np.nan, latent))
+# Gives the deviations of the rows of series, of their bounds.
+DeviationsOf = Callable[[SeriesBounds], Iterable[RowDeviations]]
 
 
 def score_rows(
-    deviations: Iterable[RowDeviations],
-    series: SeriesBounds,
-    criterion: Criterion,
-    *,
-    span: int,
+    deviations: Iterable[RowDeviations], series: SeriesBounds, criterion: Criterion
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Score each row (n,), and tell which have no value to be scored by (n,).
 
-    The latter are given the average of their neighbours where there is one, else NaN.
+    The latter are given what their neighbours say of them, NaN where there are none.
     """
     n_rows = int(series[-1, 1])
-    scores, latent = np.empty(n_rows), np.empty(n_rows)
-    for rows, input_deviations, latent_deviations in deviations:
-        scores[rows] = criterion.reduce(input_deviations)
-        latent[rows] = latent_deviations
+    numbers = [np.empty(n_rows) for _ in range(criterion.n_numbers)]
+    for part in deviations:
+        for whole, values in zip(numbers, criterion.reduce(part, series), strict=True):
+            whole[part.rows] = values
+    unknown = np.isnan(numbers[-1])
     for start, stop in series:
-        scores[start:stop] = criterion.score(scores[start:stop], latent[start:stop])
-    del latent  # of a long history each array counts
-    unknown = np.isnan(scores)
-    smooth_series(scores, series, criterion, span=span)
-    return scores, unknown
-
-
-def gather_deviations(
-    deviations: Iterable[RowDeviations], shape: tuple[int, int]
-) -> Deviations:
-    """Put the deviations of all rows into arrays (n, F) and (n,)."""
-    gathered = Deviations(np.empty(shape), np.empty(shape[0]))
-    for rows, input_deviations, latent_deviations in deviations:
-        gathered.input[rows] = input_deviations
-        gathered.latent[rows] = latent_deviations
-    return gathered
+        of_series = (whole[start:stop] for whole in numbers)
+        numbers[0][start:stop] = criterion.score(*of_series)
+    return numbers[0], unknown
 
 
 def share_out(
-    deviations: Iterable[RowDeviations], criterion: CalibratedCriterion
-) -> Iterator[RowDeviations]:
-    """Yield, in place of input deviations, each channel's part of the row's score."""
-    for part in deviations:
-        yield part._replace(input=criterion.contributions(part.input))
-
-
-def smooth_series(
-    values: NDArray[np.float64],
+    deviations: Iterable[RowDeviations],
     series: SeriesBounds,
-    criterion: Criterion,
-    *,
-    span: int,
-) -> None:
-    """Smooth each series over time, in place."""
-    for start, stop in series:
-        smooth(values[start:stop], span, criterion.time_order)
+    criterion: CalibratedCriterion,
+    shape: tuple[int, int],
+) -> NDArray[np.float64]:
+    """Return the share (n, F) that each channel has in the score of each row.
 
-
-def mean_deviation(deviations: Iterable[RowDeviations]) -> float:
-    """Average the input deviations over all values that are not missing."""
-    total, n_values = 0.0, 0
+    The shares of a row sum to 1, or to 0 where nothing deviates: those of its power
+    mean, averaged over time as that is.
+    """
+    parts = np.empty(shape)
     for part in deviations:
-        total += np.nansum(part.input)
-        n_values += int(np.count_nonzero(~np.isnan(part.input)))
-    if n_values == 0:
-        raise ValueError("X contains no value that could be reconstructed.")
-    return float(total) / n_values
+        values = np.nan_to_num(powers(criterion.ratios(part, series)))
+        parts[part.rows] = _shares(values) * values.sum(axis=1, keepdims=True) ** (
+            1 / ORDER
+        )
+    for start, stop in series:
+        parts[start:stop] = smooth(parts[start:stop], criterion.rarity.span, 0.0)
+    return _shares(parts)
+
+
+def _shares(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    total = parts.sum(axis=1, keepdims=True)
+    return np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
+
+
+class Normal(NamedTuple):
+    """What normal rows are like, all that scoring needs besides a network."""
+
+    spread: NDArray[np.float64]  # mean plus standard deviation of each channel (F,)
+    criterion: CalibratedCriterion
+    levels: Levels
+    motion: Motion
+
+
+def calibrate(
+    X: NDArray,
+    deviations_of: DeviationsOf,
+    series: SeriesBounds,
+    *,
+    window_size: int,
+    span: int,
+    level_span: int,
+    range_factor: NDArray[np.float64],
+) -> Normal:
+    """Learn what deviations, levels and scores of normal rows are like.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Normal rows.
+    deviations_of : callable
+        Gives the deviations of the rows of series, whose bounds it is given.
+    series : ndarray of shape (n_series, 2)
+        All there is to learn from.
+    window_size, span, level_span : int
+        Of the windows, the smoothing, and the running level of a channel.
+    range_factor : ndarray of shape (n_features,)
+        How many times the range seen each channel may come to span.
+    """
+    pieces = list(piece_bounds(series, window_size))
+    sampled = np.unique(np.concatenate([_rows(bounds) for bounds in pieces]))
+    spread, limit, sample = _measure(deviations_of(series), sampled, len(range_factor))
+    context = measure_context(
+        pieces,
+        lambda bounds: np.concatenate([p.input for p in deviations_of(bounds)]),
+        lambda rows: sample[np.searchsorted(sampled, rows)],
+    )
+    # A channel that may yet go further counts less.
+    calibration = Calibration(spread * range_factor, limit)
+    usual = usual_levels(limited_ratios(sample, calibration))
+    levels = Levels(level_span, usual, np.full_like(usual, -np.inf))
+    follower = LevelFollower(levels, series)
+    reduced = Reduced(*np.full((2, int(series[-1, 1])), np.nan))
+    for part in deviations_of(series):
+        ratios = limited_ratios(in_context(part, series, context), calibration)
+        before = follower.before(ratios, part.rows)
+        np.fmax(levels.highest, before.max(axis=0), out=levels.highest)
+        worst, mean = reduce_ratios(ratios, calibration)
+        reduced.worst[part.rows], reduced.mean[part.rows] = worst, mean
+    rarity = fit_rarity(reduced, series, span)
+    criterion = CalibratedCriterion(calibration, context, rarity)
+    return Normal(spread, criterion, levels, measure_motion(X, series, window_size))
+
+
+def _measure(
+    deviations: Iterable[RowDeviations], sampled: NDArray[np.int64], n_features: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return spread and limit of the channels, and the deviations of sampled rows."""
+    moments, largest = RunningMoments(n_features), np.zeros(n_features)
+    sample = np.full((len(sampled), n_features), np.nan)
+    for rows, values, _ in deviations:
+        moments.update(values)
+        largest = np.fmax(largest, np.fmax.reduce(values, axis=0))
+        wanted = np.isin(sampled, rows, assume_unique=True)
+        sample[wanted] = values[np.searchsorted(rows, sampled[wanted])]
+    return *_spread_and_limit(moments, largest), sample
+
+
+def _spread_and_limit(
+    moments: RunningMoments, largest: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean plus standard deviation of each channel, and its largest deviation.
+
+    The standard deviation tells a channel with rare large deviations from one that
+    deviates evenly: the former is no news when it deviates again.
+    """
+    spread = moments.mean + np.sqrt(moments.variance)
+    spread[moments.count == 0] = np.nan
+    least = max(_LEAST_SHARE * np.nanmax(spread), np.finfo(np.float64).eps)
+    never_deviated = spread < least
+    spread = np.maximum(spread, least)
+    limit = np.maximum(largest, spread)
+    # News of a channel that never deviated counts as much as that of any can.
+    limit[never_deviated] = np.nanmax(limit / spread) * least
+    return spread, limit
+
+
+def _rows(bounds: SeriesBounds) -> NDArray[np.int64]:
+    """Rows of pieces of one length, in order."""
+    return (bounds[:, :1] + np.arange(bounds[0, 1] - bounds[0, 0])).ravel()

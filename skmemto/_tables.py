@@ -4,13 +4,15 @@ import csv
 import math
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import chain
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
+
+from skmemto._events import Event
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _MISSING = ("", "nan")
@@ -127,17 +129,46 @@ def check_same_columns(train: Table, new: Table) -> None:
             )
 
 
-def write_scores(path: str, table: Table, score: np.ndarray, offset: float) -> None:
+def write_scores(
+    path: str, table: Table, score: np.ndarray, decision: np.ndarray
+) -> None:
     """Write score, decision and label of each row beside its time or number."""
-    decision = score - offset
     label = np.where(decision < 0, -1, 1)
-    # Rows are counted from 0, as in NumPy.
-    first = range(len(score)) if table.times is None else table.times
-    columns = (first, score.tolist(), decision.tolist(), label.tolist())
+    columns = (_row_names(table), score.tolist(), decision.tolist(), label.tolist())
+    _write(
+        path,
+        [table.time_name, "score", "decision", "label"],
+        zip(*columns, strict=True),
+    )
+
+
+def write_events(path: str, table: Table, events: Iterable[Event]) -> None:
+    """Write a line for each event: from when to when, how bad, and who is to blame."""
+    names = _row_names(table)
+    rows = (
+        [
+            names[event.start],
+            names[event.stop - 1],
+            event.stop - event.start,
+            names[event.peak],
+            event.score,
+            " ".join(table.columns[channel] for channel in event.channels),
+        ]
+        for event in events
+    )
+    _write(path, ["start", "end", "rows", "peak", "score", "channels"], rows)
+
+
+def _row_names(table: Table) -> Sequence[str | int]:
+    """Return the times of the rows, or their numbers from 0 on, as in NumPy."""
+    return range(len(table.values)) if table.times is None else table.times
+
+
+def _write(path: str, header: list[str], rows: Iterable[Iterable[Any]]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([table.time_name, "score", "decision", "label"])
-        writer.writerows(zip(*columns, strict=True))
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def parse_times(times: list[str]) -> np.ndarray | None:

@@ -67,19 +67,32 @@ def take_windows(X: NDArray, starts: NDArray[np.int64], length: int) -> NDArray:
 
 @dataclass(frozen=True)
 class WindowReader:
-    """Gives rows of X as the stations after it want them."""
+    """Gives rows of X as the stations after it want them.
+
+    Of rows that are `normal`, absurd values are missing and not deviations.
+    """
 
     X: NDArray
     scaler: ChannelScaler
     device: str
+    normal: bool = False
 
     def rows(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return rows (n, F), scaled."""
-        return self.scaler.transform(self.X[rows])
+        values = self.X[rows]
+        if self.normal:
+            values = self.scaler.hide_absurd(values)
+        return self.scaler.transform(values)
 
     def windows(self, starts: NDArray[np.int64], length: int) -> Tensor:
-        """Return windows (B, L, F) as a network sees them: scaled, in float32."""
-        windows = self.scaler.transform(take_windows(self.X, starts, length))
+        """Return windows (B, L, F) as a network sees them: scaled, in float32.
+
+        It sees no absurd value, nor that a constant channel has moved: one row of that
+        would spoil the reconstruction of all rows of its windows.
+        """
+        values = self.scaler.hide_absurd(take_windows(self.X, starts, length))
+        windows = self.scaler.transform(values)
+        windows[..., self.scaler.constant_] = 0.0
         if self.scaler.standardize:
             np.clip(windows, -_LARGEST_SEEN, _LARGEST_SEEN, out=windows)
         return torch.from_numpy(windows.astype(np.float32)).to(self.device)

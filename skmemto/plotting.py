@@ -11,6 +11,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from skmemto._events import Event
+
 __all__ = ["AnomalyScoreDisplay"]
 
 
@@ -19,7 +21,8 @@ class AnomalyScoreDisplay:
 
     One axis per channel shows the readings (solid blue) and the reconstruction (dashed
     red), if there is one. The lowest axis shows the anomaly score, high = anomalous,
-    with its threshold. Known anomalies are orange bands across all axes.
+    with its threshold. Known anomalies are orange bands across all axes, events that a
+    detector found black bars on top of the channels to blame and of the score.
 
     Create it with :meth:`from_estimator` or :meth:`from_predictions`, which check the
     data. All parameters are stored as attributes.
@@ -36,6 +39,8 @@ class AnomalyScoreDisplay:
         True labels: 1 for anomalous rows, 0 for normal ones.
     threshold : float or ndarray of shape (n_samples,), default=None
         Rows with a score below it are flagged: `offset_` of a detector.
+    events : list of Event, default=None
+        What a detector's `events` returned.
     feature_names : array-like of str of shape (n_features,), default=None
         Names of the channels. By default "x0", "x1", ...
     index : ndarray of shape (n_samples,), default=None
@@ -49,8 +54,8 @@ class AnomalyScoreDisplay:
         The readings and the reconstruction (or `None`), a line per channel drawn.
     score_line_, threshold_line_ : matplotlib Artist
         The anomaly score and its threshold (or `None`).
-    bands_ : list of matplotlib Artists
-        The known anomalies (or `None`), a collection per axis.
+    bands_, event_bars_ : list of matplotlib Artists
+        The known anomalies and the events found (or `None`), a collection per axis.
 
     Examples
     --------
@@ -75,6 +80,7 @@ class AnomalyScoreDisplay:
         reconstruction: np.ndarray | None = None,
         y: np.ndarray | None = None,
         threshold: float | np.ndarray | None = None,
+        events: Sequence[Event] | None = None,
         feature_names: Sequence[str] | None = None,
         index: np.ndarray | None = None,
     ) -> None:
@@ -83,6 +89,7 @@ class AnomalyScoreDisplay:
         self.reconstruction = reconstruction
         self.y = y
         self.threshold = threshold
+        self.events = events
         self.feature_names = feature_names
         self.index = index
 
@@ -118,11 +125,16 @@ class AnomalyScoreDisplay:
         kw = {"color": "tab:blue", "label": "original"}
         self.lines_ = _lines(tops, index, self.X, **kw)
         self.reconstruction_lines_ = self.bands_ = self.threshold_line_ = None
+        self.event_bars_ = None
         if self.reconstruction is not None:
             kw = {"color": "tab:red", "ls": "--", "label": "reconstruction"}
             self.reconstruction_lines_ = _lines(tops, index, self.reconstruction, **kw)
         if self.y is not None:
             self.bands_ = _bands(self.axes_, index, self.y)
+        if self.events is not None:
+            flags = [self._blamed(channel) for channel in range(n_channels)]
+            flags.append(self._flags(self.events))
+            self.event_bars_ = _bars(self.axes_, index, flags)
         self.score_line_ = bottom.plot(index, -self.score, color="black", lw=1)[0]
         if self.threshold is not None:
             threshold = np.broadcast_to(np.negative(self.threshold), len(index))
@@ -132,11 +144,26 @@ class AnomalyScoreDisplay:
         self._annotate(n_channels)
         return self
 
+    def _blamed(self, channel: int) -> np.ndarray:
+        """Tell in which rows (n,) an event blames the channel."""
+        names = {channel, self._name(channel)}
+        blaming = [e for e in self.events or () if names & set(e.channels)]
+        return self._flags(blaming)
+
+    def _flags(self, events: Sequence[Event]) -> np.ndarray:
+        flags = np.zeros(len(self.X), dtype=bool)
+        for event in events:
+            flags[event.start : event.stop] = True
+        return flags
+
+    def _name(self, channel: int) -> str:
+        names = self.feature_names
+        return f"x{channel}" if names is None else str(names[channel])
+
     def _annotate(self, n_channels: int) -> None:
         n_features = self.X.shape[1]
-        names = self.feature_names
-        names = [f"x{i}" for i in range(n_features)] if names is None else names
-        labels = [fill(str(name), 20) for name in names[:n_channels]]
+        names = [self._name(channel) for channel in range(n_features)]
+        labels = [fill(name, 20) for name in names[:n_channels]]
         labels.append("anomaly\nscore")
         for ax, label in zip(self.axes_, labels, strict=True):
             ax.set_ylabel(label, rotation=0, ha="right", va="center")
@@ -147,11 +174,16 @@ class AnomalyScoreDisplay:
             note = f"first {n_channels} of {n_features} channels"
             self.axes_[0].set_title(note, loc="left", fontsize="medium")
 
-        artists = (self.lines_, self.reconstruction_lines_, self.bands_)
+        artists = (
+            self.lines_,
+            self.reconstruction_lines_,
+            self.bands_,
+            self.event_bars_,
+        )
         handles = [per_axis[0] for per_axis in artists if per_axis is not None]
         handles += [] if self.threshold is None else [self.threshold_line_]
         place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
-        self.axes_[0].legend(handles=handles, ncols=4, frameon=False, **place)
+        self.axes_[0].legend(handles=handles, ncols=5, frameon=False, **place)
 
     @classmethod
     def from_estimator(
@@ -172,7 +204,7 @@ class AnomalyScoreDisplay:
             `offset_` is the threshold; where it has none, as a search has, or one for
             each group, the threshold comes from `decision_function`. The reconstruction
             is drawn if there is a method `reconstruct`: a Pipeline has none, as not all
-            transformers can be undone.
+            transformers can be undone. Events are marked if the detector has `events`.
         X : array-like of shape (n_samples, n_features)
             The readings, rows in time order, as the estimator takes them.
         y : array-like of shape (n_samples,), default=None
@@ -180,7 +212,7 @@ class AnomalyScoreDisplay:
         groups : array-like of shape (n_samples,), default=None
             Passed to the methods of the estimator, if given.
         **options : dict
-            `feature_names`, `index`, `axes`, `max_channels`: as there.
+            `events`, `feature_names`, `index`, `axes`, `max_channels`: as there.
 
         Returns
         -------
@@ -202,6 +234,10 @@ class AnomalyScoreDisplay:
             threshold = score - estimator.decision_function(X, **routed)
         if hasattr(estimator, "reconstruct"):
             options["reconstruction"] = estimator.reconstruct(X, **routed)
+        if hasattr(detector, "events") and "events" not in options:
+            options["events"] = _find_events(estimator, X, routed)
+            if "feature_names" in options:
+                options["events"] = _by_number(options["events"], detector)
         return cls.from_predictions(X, score, y=y, threshold=threshold, **options)
 
     @classmethod
@@ -213,6 +249,7 @@ class AnomalyScoreDisplay:
         reconstruction: ArrayLike | None = None,
         y: ArrayLike | None = None,
         threshold: float | ArrayLike | None = None,
+        events: Sequence[Event] | None = None,
         feature_names: Sequence[str] | None = None,
         index: ArrayLike | None = None,
         axes: ArrayLike | None = None,
@@ -222,7 +259,9 @@ class AnomalyScoreDisplay:
 
         Parameters
         ----------
-        X, score, reconstruction, y, threshold, feature_names, index : array-like
+        X, score, reconstruction, y, threshold : array-like
+            See :class:`AnomalyScoreDisplay`.
+        events, feature_names, index : list, array-like, array-like
             See :class:`AnomalyScoreDisplay`. The names default to the columns of `X`.
         axes, max_channels : array-like of matplotlib Axes, int
             See :meth:`plot`.
@@ -262,10 +301,35 @@ class AnomalyScoreDisplay:
             reconstruction=_check_shape(reconstruction, "reconstruction", values.shape),
             y=labels,
             threshold=line,
+            events=events,
             feature_names=_check_shape(names, "feature_names", columns),
             index=positions,
         )
         return display.plot(axes=axes, max_channels=max_channels)
+
+
+def _find_events(estimator: Any, X: ArrayLike, routed: dict[str, Any]) -> list[Event]:
+    """Find events; through transformers that change channels none is to blame."""
+    if not isinstance(estimator, Pipeline):
+        return estimator.events(X, **routed)
+    transformer, detector = estimator[:-1], estimator[-1]
+    events = detector.events(transformer.transform(X), **routed)
+    names = getattr(X, "columns", [f"x{i}" for i in range(np.shape(X)[1])])
+    try:
+        same = list(transformer.get_feature_names_out(names)) == list(names)
+    except AttributeError:
+        same = False
+    return events if same else [event._replace(channels=()) for event in events]
+
+
+def _by_number(events: list[Event], detector: Any) -> list[Event]:
+    """Blame channels by number, as the detector may know them by other names."""
+    names = getattr(detector, "feature_names_in_", ())
+    number = {str(name): i for i, name in enumerate(names)}
+    return [
+        event._replace(channels=tuple(number.get(c, c) for c in event.channels))
+        for event in events
+    ]
 
 
 def _check_shape(value: ArrayLike | None, name: str, shape: tuple) -> Any:
@@ -306,4 +370,14 @@ def _bands(axes: np.ndarray, index: np.ndarray, y: np.ndarray) -> list:
     return [
         ax.fill_between(index, 0, 1, transform=ax.get_xaxis_transform(), **kw)
         for ax in axes
+    ]
+
+
+def _bars(axes: np.ndarray, index: np.ndarray, flags: list[np.ndarray]) -> list:
+    kw = {"color": "black", "lw": 1, "label": "event"}
+    return [
+        ax.fill_between(
+            index, 0.95, 1, where=where, transform=ax.get_xaxis_transform(), **kw
+        )
+        for ax, where in zip(axes, flags, strict=True)
     ]

@@ -5,26 +5,36 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import strategies as st
 from jaxtyping import install_import_hook
+from sklearn.ensemble import IsolationForest
+from toy import run, write_toy
 
 # All of `_nn` is covered, since a module's submodules are. From here on each of its
 # functions checks the shapes of what it is given and returns. Before any import of it.
 install_import_hook("skmemto._nn", "beartype.beartype")
 
 from skmemto import AnomalyTransformerDetector, MEMTODetector  # noqa: E402
+from skmemto._context import Context  # noqa: E402
+from skmemto._criteria import CalibratedCriterion  # noqa: E402
 from skmemto._nn.anomaly_transformer import (  # noqa: E402
     AnomalyTransformerConfig,
     AnomalyTransformerNetwork,
 )
 from skmemto._nn.memto import MEMTOConfig, MEMTONetwork  # noqa: E402
 from skmemto._nn.network import build_empty  # noqa: E402
+from skmemto._rarity import Rarity  # noqa: E402
+from skmemto._tails import Tail  # noqa: E402
+from skmemto.datasets import make_anomalous_series  # noqa: E402
 
 # Small and quick: what is tested is behaviour, not accuracy.
 QUICK = {"window_size": 16, "d_model": 16, "n_layers": 1, "max_iter": 1}
+SMALL = partial(MEMTODetector, d_model=16, n_layers=1, max_iter=1)
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 DETECTORS = [MEMTODetector, AnomalyTransformerDetector]
 
@@ -58,11 +68,71 @@ def punch_holes(X, share=0.3, seed=0):
     )
 
 
+def make_calibrated(calibration, span, edge=1.0):
+    """A criterion by known numbers; rows at the edges deviate `edge` times as much.
+
+    All scopes have an exponential tail beyond a rarity of 1.
+    """
+    n_features = len(calibration.scale)
+    at_edge = np.full((1, n_features), edge)
+    context = Context(np.array([1]), np.ones((1, n_features)), at_edge, at_edge)
+    scopes = [
+        Tail(np.linspace(0, 1, 5), np.linspace(0, x, 5), x, 0.0, 9) for x in (2, 1, 0.5)
+    ]
+    return CalibratedCriterion(calibration, context, Rarity(span, 0.4, *scopes))
+
+
 @pytest.fixture
 def load(monkeypatch):
     """Import a benchmark script as it sees itself: its own folder on the path."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     return importlib.import_module
+
+
+@pytest.fixture
+def measure(load, tmp_path, monkeypatch, capsys):
+    """Run a script, by default on the set "toy": records as a frame, and its output."""
+    write_toy(tmp_path)
+
+    def run_script(name, *options, quick=True, data=("--sets", "toy")):
+        script = load(name)
+        if quick:
+            monkeypatch.setattr(script, "MEMTODetector", SMALL)
+        status, records = run(script, tmp_path, *options, data=data)
+        assert status == 0
+        return pd.DataFrame(records), capsys.readouterr().out
+
+    return run_script
+
+
+# ---------------------------------------------------------------- pictures
+
+PICTURED = {"window_size": 10, "stride": 10, "max_iter": 1, "d_model": 8, "n_layers": 1}
+
+
+@pytest.fixture
+def pyplot():
+    """Pyplot without a screen; figures are closed."""
+    plt.switch_backend("agg")
+    yield plt
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_anomalous_series(
+        n_train=400, n_test=300, n_features=3, n_events=2, random_state=0
+    )
+
+
+@pytest.fixture(scope="module")
+def forest(data):
+    return IsolationForest(n_estimators=10, random_state=0).fit(data.X_train)
+
+
+@pytest.fixture(scope="module")
+def memto(data):
+    return MEMTODetector(**PICTURED, random_state=0).fit(data.X_train)
 
 
 # ---------------------------------------------------------------- networks

@@ -1,17 +1,17 @@
-"""The networks and scores as their papers write them: loops, one number at a time.
+"""The networks as their papers write them: loops, one number at a time.
 
 MEMTO is arXiv 2312.02530, to which the equations belong where no other paper is named;
 the Anomaly Transformer is arXiv 2110.02642.
 
 Slow and obvious on purpose, NumPy only, always in float64: the tests hold the
-package against it. Weights are arrays by name, `weights_of` reads them from a torch
-module and `part` takes those of one layer. NaN is a missing value.
+package against it, and against `naive_scores.py`, which goes on from deviations.
+Weights are arrays by name, `weights_of` reads them from a torch module and `part` takes
+those of one layer. NaN is a missing value.
 
 L steps of a window, F features, D = d_model, M memory items, T tokens.
 """
 
 import math
-import sys
 
 import numpy as np
 
@@ -323,79 +323,6 @@ def mean(values):
     return sum(known) / len(known) if known else math.nan
 
 
-def softmax_weights(latent, window_size, temperature):
-    """Softmax of one series within each window; the last ends with the series."""
-    n_steps = len(latent)
-    length = min(window_size, n_steps)
-    weights = np.full(n_steps, np.nan)
-    for start in range(0, n_steps, length):
-        first = min(start, n_steps - length)
-        window = latent[first : first + length]
-        logits = [-math.inf if math.isnan(v) else v / temperature for v in window]
-        inside = softmax(logits)
-        for t in range(start, first + length):
-            weights[t] = inside[t - first]
-    return weights
-
-
-def softmax_criterion(latent, input_deviations, window_size, temperature):
-    """Eq. 11: share of the window's latent deviation times the input deviation."""
-    weights = softmax_weights(latent, window_size, temperature)
-    return weights * np.array([mean(row) for row in input_deviations])
-
-
-def calibrate(input_deviations):
-    """Scale and limit of each channel's deviations (ours)."""
-    scales, largest = [], []
-    for channel in input_deviations.T:
-        mean = sum(channel) / len(channel)
-        variance = sum((v - mean) ** 2 for v in channel) / len(channel)
-        scales.append(mean + math.sqrt(variance))
-        largest.append(max(channel))
-    least = max(1e-4 * max(scales), sys.float_info.epsilon)
-    ratios = [
-        max(m, s, least) / max(s, least) for m, s in zip(largest, scales, strict=True)
-    ]
-    # A channel that never erred is limited as the one that erred most, in its units.
-    limits = [
-        max(s, least) * (max(ratios) if s < least else ratio)
-        for s, ratio in zip(scales, ratios, strict=True)
-    ]
-    return np.array([max(s, least) for s in scales]), np.array(limits)
-
-
-def calibrated_criterion(input_deviations, scale, limit):
-    """Power mean of the deviations in units of each channel's own (ours)."""
-    scores = []
-    for row in input_deviations:
-        ratios = [
-            (m * (1 + 0.1 * math.log(v / m)) if v > m else v) / s
-            for v, s, m in zip(row, scale, limit, strict=True)
-        ]
-        scores.append(mean([ratio**4 for ratio in ratios]) ** (1 / 4))
-    return np.array(scores)
-
-
-def exponential_average(scores, *spans):
-    """Average whose weights fall exponentially to both sides, each span with its share.
-
-    The weights of a span, ``d ** |k|``, sum to ``(1 + d) / (1 - d) = span``. NaN where
-    what is known weighs less than one score does in its own place.
-    """
-
-    def weight(distance):
-        return sum(((s - 1) / (s + 1)) ** distance / s for s in spans)
-
-    averages = []
-    for t in range(len(scores)):
-        known = [s for s in range(len(scores)) if not math.isnan(scores[s])]
-        weights = [weight(abs(t - s)) for s in known]
-        total = sum(w * scores[s] for w, s in zip(weights, known, strict=True))
-        enough = sum(weights) >= weight(0)
-        averages.append(total / sum(weights) if enough else math.nan)
-    return np.array(averages)
-
-
 def windows(series, window_size, stride):
     """List (start, length) of the windows of all series, those of each in order."""
     found = []
@@ -435,15 +362,3 @@ def deviations(X, reconstruction, latent):
     squares = input_deviation(X, reconstruction)
     known = [not math.isnan(mean(row)) for row in squares]
     return squares, np.where(known, latent, math.nan)
-
-
-def scores(input_deviations, latent, series, criterion, span, order):
-    """Score each series, then take the power mean over its time."""
-    result = np.full(len(latent), math.nan)
-    for start, stop in series:
-        of_rows = criterion(input_deviations[start:stop], latent[start:stop])
-        if span > 1:
-            average = exponential_average(of_rows**order, span, 5 * span)
-            of_rows = average ** (1 / order)
-        result[start:stop] = of_rows
-    return result

@@ -5,6 +5,7 @@ import pickle
 import re
 
 import joblib
+import naive_scores
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -20,11 +21,10 @@ from sklearn.exceptions import NotFittedError
 from skmemto import AnomalyTransformerDetector, MEMTODetector
 from skmemto._base import BaseWindowDetector
 from skmemto._parameters import SharedParameters
-from skmemto._smoothing import exponential_average
 
 METHODS = [
     "predict", "decision_function", "score_samples", "score", "deviations",
-    "reconstruct",
+    "reconstruct", "events",
 ]  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_smoothing_of_other_criteria_is_the_average(make_detector, waves, criter
     parameters = {"criterion": criterion, "score_stride": 16}
     plain = make_detector(**parameters).fit(waves).score_samples(waves)
     smoothed = make_detector(**parameters, smoothing=9).fit(waves).score_samples(waves)
-    assert_allclose(smoothed, exponential_average(plain, 9, 45), rtol=1e-10)
+    assert_allclose(smoothed, naive_scores.known_average(plain, 9), rtol=1e-10)
 
 
 def test_reconstruction_is_in_the_units_of_the_data(make_detector):
@@ -260,9 +260,8 @@ def test_window_size_auto(make_detector):
 def test_a_window_longer_than_the_data_is_clipped(make_detector, waves):
     with pytest.warns(UserWarning, match=r"window_size \(500\) is greater") as record:
         detector = make_detector(window_size=500).fit(waves)
-    (warning,) = record
-    assert warning.filename == __file__
-    called = linecache.getline(__file__, warning.lineno).strip()
+    assert {warning.filename for warning in record} == {__file__}
+    called = linecache.getline(__file__, record[0].lineno).strip()
     assert called == "detector = make_detector(window_size=500).fit(waves)"
     assert detector.window_size_ == 400
     with pytest.warns(UserWarning, match=r"longest series \(300\)"):
@@ -389,6 +388,7 @@ BAD_PARAMETERS = [
     {"n_heads": 0}, {"n_layers": 0}, {"dim_feedforward": 0}, {"standardize": "no"},
     {"batch_size": "all"}, {"learning_rate": 0}, {"early_stopping": None},
     {"n_iter_no_change": 0}, {"tol": -1}, {"random_state": "0"}, {"verbose": -1},
+    {"rebase": 1},
 ]  # fmt: skip
 
 
@@ -424,7 +424,7 @@ def test_unknown_device(make_detector, waves):
 
 def test_a_failed_fit_leaves_the_previous_one(make_detector, waves):
     detector = make_detector().fit(waves)
-    scores = detector.score_samples(waves)
+    scores, decision = detector.score_samples(waves), detector.decision_function(waves)
     before = dict(vars(detector))
     with pytest.raises(ValueError, match="NaN"):
         detector.fit(np.full((30, 2), np.nan))
@@ -433,4 +433,6 @@ def test_a_failed_fit_leaves_the_previous_one(make_detector, waves):
         detector.fit(waves[:, :2])
     detector.set_params(learning_rate=before["learning_rate"])
     assert vars(detector).keys() == before.keys()
+    assert all(vars(detector)[name] is value for name, value in before.items())
     assert_array_equal(detector.score_samples(waves), scores)
+    assert_array_equal(detector.decision_function(waves), decision)

@@ -1,9 +1,9 @@
 """Deviations -> scores of each row."""
 
-import naive
+import naive_scores as naive
 import numpy as np
 import pytest
-from conftest import punch_holes
+from conftest import make_calibrated, punch_holes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -17,13 +17,19 @@ from skmemto._criteria import (
     InputDeviation,
     LatentDeviation,
     SoftmaxCriterion,
-    make_criterion,
-    measure_deviations,
+    in_context,
+    limited_ratios,
+    observed_mean,
+    powers,
+    reduce_ratios,
     windowed_softmax,
 )
+from skmemto._deviations import RowDeviations
+from skmemto._levels import LevelFollower, Levels
+from skmemto._rarity import Reduced
 
 CALIBRATION = Calibration(np.array([0.5, 1.0, 3.0]), np.array([1.0, 3.0, 4.0]))
-NAMES = pytest.mark.parametrize("name", ["softmax", "calibrated", "isd", "lsd"])
+SPAN = 3
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 lengths = st.integers(1, 12)
@@ -35,21 +41,30 @@ def series(low=0.0, high=100.0, max_size=40):
     return arrays(np.float64, st.integers(1, max_size), elements=numbers)
 
 
-def measured(*blocks):
-    return measure_deviations(blocks, blocks[0].shape[1])
-
-
-def calibrated_on(deviations):
-    return CalibratedCriterion(measured(deviations))
-
-
-def make(name):
-    return make_criterion(name, window_size=4, temperature=0.2, calibration=CALIBRATION)
-
-
-def random_deviations(n_steps, n_features, seed=0):
+def random_deviations(n_steps, n_features=3, seed=0):
+    """Of one series."""
     rng = np.random.RandomState(seed)
-    return rng.standard_normal((n_steps, n_features)) ** 2, rng.uniform(size=n_steps)
+    squares = rng.standard_normal((n_steps, n_features)) ** 2
+    return RowDeviations(np.arange(n_steps), squares, rng.uniform(size=n_steps))
+
+
+def make(name, span=SPAN):
+    return {
+        "softmax": SoftmaxCriterion(span, 4, 0.2),
+        "calibrated": make_calibrated(CALIBRATION, span),
+        "isd": InputDeviation(span),
+        "lsd": LatentDeviation(span),
+    }[name]
+
+
+def score(criterion, deviations):
+    one = np.array([[0, len(deviations.rows)]])
+    return criterion.score(*criterion.reduce(deviations, one))
+
+
+NAMES = pytest.mark.parametrize("name", ["softmax", "calibrated", "isd", "lsd"])
+
+# ---------------------------------------------------------------- the paper's
 
 
 @quick
@@ -77,16 +92,15 @@ def test_softmax_weights_of_a_window_sum_to_one(latent, window_size, temperature
 @pytest.mark.parametrize(("n_steps", "window_size"), [(1, 1), (9, 4), (12, 4), (3, 7)])
 @pytest.mark.parametrize("n_features", [1, 5])
 def test_softmax_criterion_equals_naive(n_steps, window_size, n_features):
-    deviations, latent = random_deviations(n_steps, n_features)
-    criterion = SoftmaxCriterion(window_size, 0.1)
-    scores = criterion.score(criterion.reduce(deviations), latent)
-    expected = naive.softmax_criterion(latent, deviations, window_size, 0.1)
+    deviations = random_deviations(n_steps, n_features)
+    scores = score(SoftmaxCriterion(1, window_size, 0.1), deviations)
+    _, squares, latent = deviations
+    expected = naive.softmax_criterion(latent, squares, window_size, 0.1)
     assert_allclose(scores, expected, rtol=1e-10)
 
 
 def test_softmax_of_windows_of_one_step_weighs_nothing():
-    _, latent = random_deviations(7, 3)
-    assert_array_equal(windowed_softmax(latent, 1, 0.1), 1)
+    assert_array_equal(windowed_softmax(random_deviations(7).latent, 1, 0.1), 1)
 
 
 def test_softmax_does_not_overflow():
@@ -94,119 +108,37 @@ def test_softmax_does_not_overflow():
     assert_array_equal(weights, [0, 1, 0, 0])
 
 
+def test_step_without_value_takes_no_weight_in_the_window():
+    deviations = random_deviations(8)._replace(input=np.ones((8, 3)))
+    deviations.latent[:] = np.arange(8)
+    for missing in (2, slice(4, 8)):
+        deviations.input[missing] = deviations.latent[missing] = np.nan
+    scores = score(SoftmaxCriterion(1, 4, 1.0), deviations)
+    weights = np.exp(np.array([0.0, 1.0, 3.0]))
+    assert_allclose(scores[[0, 1, 3]], weights / weights.sum())
+    assert np.isnan(scores[[2, 4, 5, 6, 7]]).all()
+
+
 @pytest.mark.parametrize("n_features", [1, 4])
 def test_input_and_latent_deviation(n_features):
-    deviations, latent = random_deviations(8, n_features)
-    expected = [sum(row) / n_features for row in deviations]
-    for criterion, scores in (
-        (InputDeviation(), expected),
-        (LatentDeviation(), latent),
-    ):
-        error = criterion.reduce(deviations)
-        assert error.shape == (8,)
-        assert_allclose(criterion.score(error, latent), scores, rtol=1e-12)
+    deviations = random_deviations(8, n_features)
+    expected = [sum(row) / n_features for row in deviations.input]
+    assert_allclose(score(InputDeviation(1), deviations), expected, rtol=1e-12)
+    assert_array_equal(score(LatentDeviation(1), deviations), deviations.latent)
 
 
-@NAMES
-def test_make_criterion(name):
-    deviations, latent = random_deviations(9, 3)
-    criterion = make(name)
-    expected = {
-        "softmax": naive.softmax_criterion(latent, deviations, 4, 0.2),
-        "calibrated": naive.calibrated_criterion(deviations, *CALIBRATION),
-        "isd": deviations.mean(axis=1),
-        "lsd": latent,
-    }[name]
-    scores = criterion.score(criterion.reduce(deviations), latent)
-    assert_allclose(scores, expected, rtol=1e-10)
-
-
-@NAMES
-def test_rows_are_reduced_one_by_one(name):
-    deviations, _ = random_deviations(9, 3)
-    criterion = make(name)
-    error = criterion.reduce(deviations)
-    parts = [criterion.reduce(deviations[rows]) for rows in (slice(4), slice(4, 9))]
-    assert_array_equal(np.concatenate(parts), error)
-
-
-@pytest.mark.parametrize("n_features", [1, 4])
-def test_calibrated_criterion_equals_naive(n_features):
-    training, _ = random_deviations(9, n_features)
-    deviations, latent = random_deviations(8, n_features, seed=1)
-    deviations[3] *= 100  # beyond the limit
-    criterion = calibrated_on(training)
-    scores = criterion.score(criterion.reduce(deviations), latent)
-    expected = naive.calibrated_criterion(deviations, *naive.calibrate(training))
-    assert_allclose(scores, expected, rtol=1e-12)
-
-
-@quick
-@given(
-    units=arrays(np.float64, 4, elements=st.floats(0.2, 5)),
-    seed=st.integers(0, 1000),
-)
-def test_unit_of_a_channel_does_not_count(units, seed):
-    # No channel is so even that its scale is the least one.
-    training, _ = random_deviations(20, 4, seed)
-    deviations, _ = random_deviations(5, 4, seed + 1)
-    expected = calibrated_on(training).reduce(deviations)
-    scores = calibrated_on(training * units)
-    assert_allclose(scores.reduce(deviations * units), expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize("n_features", [1, 4])
-@pytest.mark.parametrize("n_parts", [1, 3, 9])
-def test_measured_equals_naive_however_cut(n_features, n_parts):
-    deviations, _ = random_deviations(9, n_features)
-    calibration = measured(*np.array_split(deviations, n_parts))
-    for found, expected in zip(calibration, naive.calibrate(deviations), strict=True):
-        assert found.shape == (n_features,)
-        assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_measured_channels_that_are_reconstructed_exactly():
-    deviations = np.column_stack([np.zeros(5), np.full(5, 3.0)])
-    scale, limit = measured(deviations)
-    assert_allclose(scale, [3e-4, 3], rtol=1e-12)
-    assert_allclose(limit, [3e-4, 3], rtol=1e-12)
-    eps = np.finfo(float).eps
-    assert_array_equal(measured(np.zeros((5, 2))), np.full((2, 2), eps))
-
-
-def test_channel_that_never_erred_is_limited_as_the_one_that_erred_most():
-    deviations = np.column_stack([np.zeros(4), np.full(4, 3.0), [0.0, 0, 0, 8]])
-    scale, limit = measured(deviations)
-    assert limit[0] / scale[0] == pytest.approx(limit[2] / scale[2])
-    assert limit[0] / scale[0] > limit[1] / scale[1] == 1
-
-
-def test_beyond_the_largest_error_of_a_channel_the_logarithm_counts():
-    training = np.column_stack([np.tile([0.0, 1.0], 50), np.tile([0.0, 10.0], 50)])
-    criterion = calibrated_on(training)
-    errors = [[0.5, 0], [1, 0], [10, 0], [100, 0], [1e300, 0]]
-    half, at_limit, ten, hundred, most = criterion.reduce(np.array(errors))
-    assert at_limit == 2 * half
-    assert ten == pytest.approx(at_limit * (1 + 0.1 * np.log(10)))
-    assert hundred - ten == pytest.approx(ten - at_limit)
-    assert hundred < most < 100 * at_limit
-
-
-@pytest.mark.parametrize("n_features", [1, 2])
-@pytest.mark.parametrize("deviation", [0.0, 1.0, 1e6])
-def test_constant_channels_give_finite_scores(n_features, deviation):
-    criterion = calibrated_on(np.zeros((9, n_features)))
-    scores = criterion.reduce(np.full((3, n_features), deviation))
-    eps = np.finfo(float).eps
-    expected = 1 + 0.1 * np.log(deviation / eps) if deviation else 0
-    assert_allclose(scores, expected)
-
-
-def test_constant_channel_still_counts():
-    training = np.column_stack([np.zeros(10), np.ones(10)])
-    criterion = calibrated_on(training)
-    quiet, moved = criterion.reduce(np.array([[0.0, 1.0], [1.0, 1.0]]))
-    assert moved > quiet
+@pytest.mark.parametrize("span", [4, 7])
+@pytest.mark.parametrize("name", ["softmax", "isd", "lsd"])
+def test_what_is_smoothed_is_the_average_of_what_is_known(name, span):
+    deviations = random_deviations(120)
+    for missing in (3, slice(20, 25), slice(60, 110)):
+        deviations.input[missing] = deviations.latent[missing] = np.nan
+    smoothed = score(make(name, span), deviations)
+    expected = naive.known_average(score(make(name, 1), deviations), span)
+    assert_allclose(smoothed, expected, rtol=1e-9)
+    # Near what is known there is an average, far from it there is none.
+    assert np.isfinite(smoothed[[60, 109]]).all()
+    assert np.isnan(smoothed[85])
 
 
 def test_blocks_change_nothing(monkeypatch):
@@ -217,73 +149,158 @@ def test_blocks_change_nothing(monkeypatch):
     assert_array_equal(windowed_softmax(latent, 9, 0.1), weights)
 
 
-def test_a_criterion_says_how_to_score():
-    assert Criterion.__abstractmethods__ == {"score"}
+# ---------------------------------------------------------------- ratios
+
+
+def deviations_around(limits, seed=0):
+    """Some far below their limits, some far beyond, some missing: (60, F)."""
+    values = limits * 10 ** np.random.RandomState(seed).uniform(-3, 3, (60, 3))
+    values = punch_holes(values)
+    values[7] = np.nan
+    return values
+
+
+def test_ratios_equal_naive():
+    deviations = deviations_around(CALIBRATION.limit)
+    ratios = limited_ratios(deviations, CALIBRATION)
+    worst, mean = reduce_ratios(ratios, CALIBRATION)
+    for row, values in enumerate(deviations):
+        channels = zip(values, *CALIBRATION, strict=True)
+        expected = [naive.ratio(*channel, share=0.1) for channel in channels]
+        assert_allclose(ratios[row], expected, rtol=1e-12)
+        # The worst by itself counts by all of its logarithm.
+        of_worst = naive.worst(values, *CALIBRATION, share=1.0)
+        assert worst[row] == pytest.approx(of_worst, nan_ok=True)
+        of_all = naive.power_mean(values, *CALIBRATION, share=0.1)
+        assert mean[row] == pytest.approx(of_all, nan_ok=True)
+    assert_array_equal(np.isnan(worst), np.isnan(deviations).all(axis=1))
+    assert_array_equal(np.isnan(mean), np.isnan(worst))
+
+
+def test_what_was_given_stays_as_it_was():
+    deviations = deviations_around(CALIBRATION.limit)
+    before = deviations.copy()
+    ratios = limited_ratios(deviations, CALIBRATION)
+    assert_array_equal(deviations, before)
+    before = ratios.copy()
+    reduce_ratios(ratios, CALIBRATION)
+    assert_array_equal(ratios, before)
+
+
+def test_beyond_the_limit_of_a_channel_the_logarithm_counts():
+    calibration = Calibration(np.array([0.5]), np.array([1.0]))
+    deviations = np.array([[0.5], [1], [10], [100], [1e300]])
+    half, at_limit, ten, hundred, most = limited_ratios(deviations, calibration)
+    assert at_limit == 2 * half == 2
+    assert ten == pytest.approx(at_limit * (1 + 0.1 * np.log(10)))
+    assert hundred - ten == pytest.approx(ten - at_limit)
+    assert hundred < most < 100 * at_limit
+
+
+def test_a_channel_by_itself_is_seen_among_many():
+    calibration = Calibration(np.ones(100), np.full(100, 3.0))
+    deviations = np.full((2, 100), 1.0)
+    deviations[1, 50] = 300.0
+    ratios = limited_ratios(deviations, calibration)
+    worst, mean = reduce_ratios(ratios, calibration)
+    assert worst[1] / worst[0] > 10
+    assert mean[1] / mean[0] < 2
+
+
+@quick
+@given(units=arrays(np.float64, 3, elements=st.floats(0.2, 5)))
+def test_unit_of_a_channel_does_not_count(units):
+    deviations = deviations_around(CALIBRATION.limit)
+    in_units = Calibration(*(part * units for part in CALIBRATION))
+    assert_allclose(
+        limited_ratios(deviations * units, in_units),
+        limited_ratios(deviations, CALIBRATION),
+        rtol=1e-12,
+    )
+
+
+def test_powers_and_means_of_what_is_observed():
+    values = punch_holes(np.random.RandomState(0).uniform(size=(50, 3)))
+    assert_allclose(powers(values), values**4, rtol=1e-12)
+    values[4] = np.nan
+    expected = [naive.mean(row) for row in values]
+    assert_allclose(observed_mean(values), expected, rtol=1e-12)
+
+
+# ---------------------------------------------------------------- calibrated
+
+
+def test_calibrated_deviations_are_those_in_full_context():
+    criterion = make_calibrated(CALIBRATION, SPAN, edge=4.0)
+    two = np.array([[0, 20], [20, 30]])
+    deviations = random_deviations(30)
+    before = deviations.input.copy()
+    values = in_context(deviations, two, criterion.context)
+    assert_array_equal(deviations.input, before)
+    at_edge = np.isin(np.arange(30), [0, 19, 20, 29])
+    assert_allclose(values[at_edge], before[at_edge] / 4)
+    assert_array_equal(values[~at_edge], before[~at_edge])
+    expected = limited_ratios(values, CALIBRATION)
+    assert_array_equal(criterion.ratios(deviations, two), expected)
+    worst, mean = criterion.reduce(deviations, two)
+    for array, of_ratios in zip(
+        (worst, mean), reduce_ratios(expected, CALIBRATION), strict=True
+    ):
+        assert_array_equal(array, of_ratios)
+
+
+def test_calibrated_scores_are_rarities():
+    deviations, one = random_deviations(30), np.array([[0, 30]])
+    criterion = make("calibrated")
+    numbers = criterion.reduce(deviations, one)
+    expected = criterion.rarity.of_series(Reduced(*(n.copy() for n in numbers)))
+    assert_array_equal(criterion.score(*numbers), expected)
+
+
+def test_channels_that_have_moved_on_are_measured_by_their_new_level():
+    one, quiet = np.array([[0, 400]]), np.log(1.05)
+    deviations = random_deviations(400)._replace(input=np.ones((400, 3)))
+    deviations.input[100:, 1] = 20.0
+    calibration = Calibration(np.ones(3), np.full(3, 100.0))
+    criterion = make_calibrated(calibration, SPAN)
+    levels = Levels(20, np.full(3, quiet), np.full(3, quiet))
+    following = CalibratedCriterion(
+        calibration, criterion.context, criterion.rarity, LevelFollower(levels, one)
+    )
+    (worst, mean), (rebased, _) = (
+        c.reduce(deviations, one) for c in (criterion, following)
+    )
+    assert_array_equal(rebased[:101], worst[:101])  # the alarm begins as ever
+    assert_allclose(rebased[200:], 1.0, rtol=0.06)
+    assert (worst[100:] == 20).all() and (mean[100:] > 10).all()
+    assert [m.channel for m in following.follower.moved] == [1]
+
+
+def test_missing_channels_do_not_count():
+    deviations = random_deviations(20)
+    deviations.input[:, 2] = np.nan
+    two = deviations._replace(input=deviations.input[:, :2])
+    small = make_calibrated(Calibration(*(part[:2] for part in CALIBRATION)), SPAN)
+    assert_array_equal(score(make("calibrated"), deviations), score(small, two))
+    assert_array_equal(
+        score(InputDeviation(SPAN), deviations), score(InputDeviation(SPAN), two)
+    )
 
 
 @NAMES
-def test_time_order(name):
-    assert make(name).time_order == (1.5 if name == "calibrated" else 1)
-
-
-def test_contributions_are_the_shares_of_the_channels():
-    deviations, _ = random_deviations(9, 3)
-    deviations[2] = 0.0
-    criterion = make("calibrated")
-    parts = criterion.contributions(deviations)
-    assert_allclose(parts.sum(axis=1), criterion.reduce(deviations), rtol=1e-12)
-    # In proportion to the fourth powers, of which each channel's is known alone.
-    alone = [
-        CalibratedCriterion(Calibration(scale, limit)).reduce(channel[:, np.newaxis])
-        for scale, limit, channel in zip(*CALIBRATION, deviations.T, strict=True)
+def test_rows_are_reduced_one_by_one(name):
+    deviations, one = random_deviations(9), np.array([[0, 9]])
+    deviations.input[4] = np.nan
+    criterion = make(name)
+    together = criterion.reduce(deviations, one)
+    assert len(together) == criterion.n_numbers
+    parts = [
+        criterion.reduce(RowDeviations(*(array[rows] for array in deviations)), one)
+        for rows in (slice(4), slice(4, 9))
     ]
-    powers = np.column_stack(alone) ** 4
-    for row in np.delete(np.arange(9), 2):
-        shares = powers[row] / powers[row].sum()
-        assert_allclose(parts[row] / parts[row].sum(), shares, rtol=1e-10)
-    assert_array_equal(parts[2], 0)
+    for number, of_parts in zip(together, zip(*parts, strict=True), strict=True):
+        assert_array_equal(np.concatenate(of_parts), number)
 
 
-# ---------------------------------------------------------------- missing values
-
-
-def test_measuring_ignores_missing_values():
-    deviations = punch_holes(np.random.RandomState(0).uniform(size=(90, 3)))
-    deviations[:40, 2] = np.nan
-    scale, limit = measured(deviations[:30], deviations[30:])
-    channels = [channel[~np.isnan(channel)] for channel in deviations.T]
-    expected = [channel.mean() + channel.std() for channel in channels]
-    assert_allclose(scale, expected)
-    largest = [max(c.max(), s) for c, s in zip(channels, expected, strict=True)]
-    assert_allclose(limit, largest)
-
-
-def test_channel_never_seen_has_no_scale():
-    deviations = np.column_stack([np.ones(4), np.full(4, np.nan)])
-    assert_array_equal(measured(deviations), [[1, np.nan]] * 2)
-
-
-def test_criteria_look_at_observed_channels_only():
-    complete = np.random.RandomState(0).uniform(size=(20, 3))
-    calibration = measured(complete)
-    of_all = CalibratedCriterion(calibration)
-    of_two = CalibratedCriterion(Calibration(*(part[:2] for part in calibration)))
-    holes = complete.copy()
-    holes[:, 2] = np.nan
-    for full, small in [(of_all, of_two), (InputDeviation(), InputDeviation())]:
-        assert_array_equal(full.reduce(holes), small.reduce(complete[:, :2]))
-    holes[4] = np.nan
-    for criterion in (of_all, InputDeviation()):
-        assert_array_equal(np.isnan(criterion.reduce(holes)), np.arange(20) == 4)
-    parts = of_all.contributions(holes)
-    assert_allclose(parts.sum(axis=1), of_all.reduce(holes), rtol=1e-12)
-
-
-def test_step_without_value_takes_no_weight_in_the_window():
-    error, latent = np.ones(8), np.arange(8.0)
-    error[2] = latent[2] = np.nan
-    error[4:] = latent[4:] = np.nan
-    scores = SoftmaxCriterion(4, 1.0).score(error, latent)
-    known = np.exp(np.array([0.0, 1.0, 3.0]))
-    assert_allclose(scores[[0, 1, 3]], known / known.sum())
-    assert np.isnan(scores[[2, 4, 5, 6, 7]]).all()
+def test_a_criterion_says_how_to_reduce_and_to_score():
+    assert Criterion.__abstractmethods__ == {"reduce", "score"}

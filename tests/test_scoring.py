@@ -1,220 +1,374 @@
-"""From a network and rows to scores: functions of plain arguments, no estimator."""
+"""From deviations to scores: functions of plain arguments, no estimator."""
 
-from functools import partial
-
-import naive
+import naive_scores as naive
 import numpy as np
 import pytest
-import torch
-from conftest import make_waves, punch_holes
+from conftest import make_calibrated, make_waves, punch_holes
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skmemto import _blockwise, _context, _criteria, _rarity, _scoring
+from skmemto._context import piece_bounds
 from skmemto._criteria import (
-    CalibratedCriterion,
     Calibration,
     InputDeviation,
-    make_criterion,
+    LatentDeviation,
+    SoftmaxCriterion,
 )
-from skmemto._scaling import ChannelScaler
-from skmemto._scoring import (
-    RowDeviations,
-    gather_deviations,
-    iter_deviations,
-    iter_outputs,
-    mean_deviation,
-    score_rows,
-    share_out,
-    smooth_series,
-)
-from skmemto._windows import WindowReader
+from skmemto._deviations import RowDeviations
+from skmemto._levels import LevelFollower
+from skmemto._rarity import wider_span
+from skmemto._scoring import calibrate, score_rows, share_out
 
-CALIBRATION = Calibration(np.array([0.2, 0.5, 0.1, 1.0]), np.array([1.0, 2, 1, 3]))
 SERIES = np.array([[0, 50], [50, 53], [53, 90]])
-CRITERIA = {
-    "calibrated": lambda d, _: naive.calibrated_criterion(d, *CALIBRATION),
-    "softmax": lambda d, latent: naive.softmax_criterion(latent, d, 8, 0.3),
-    "isd": lambda d, _: np.array([naive.mean(row) for row in d]),
-    "lsd": lambda _, latent: latent,
-}
+CALIBRATION = Calibration(np.array([0.2, 0.5, 0.1, 1.0]), np.array([1.0, 2, 1, 3]))
+SILENT = [25, 52, *range(60, 85)]  # rows without any value
 
 
-def network(windows):
-    """Say of each step what its value and its place in the window make of it."""
-    known = windows.nan_to_num(0.0)
-    steps = torch.arange(windows.shape[1]) / 10
-    return 0.5 * known + steps[:, None], known.square().sum(dim=-1) + steps
+@pytest.fixture(name="deviations")
+def deviations_of_ninety_rows():
+    """As they come: in two parts, one for each length of window."""
+    rng = np.random.RandomState(0)
+    squares, latent = punch_holes(rng.exponential(size=(90, 4))), rng.uniform(size=90)
+    squares[19:21] = [[1, np.nan, 2, 0.5], [30, np.nan, 31, 32]]
+    squares[SILENT] = latent[SILENT] = np.nan
+    return RowDeviations(np.arange(90), squares, latent)
 
 
-@pytest.fixture(name="X")
-def rows():
-    """Ninety rows, the last channel constant; 27 of them are without any value."""
-    X = np.column_stack([punch_holes(make_waves(90)), np.full(90, 7.0)])
-    X[[25, 52]] = X[60:85] = np.nan
-    X[20] += 3
-    return X
+def in_parts(deviations, *cuts):
+    cuts = cuts or ([*range(50), *range(53, 90)], [50, 51, 52])
+    return [RowDeviations(*(array[rows] for array in deviations)) for rows in cuts]
 
 
-@pytest.fixture
-def reader(X):
-    train = np.column_stack([make_waves(90, seed=1), np.full(90, 7.0)])
-    return WindowReader(X, ChannelScaler().fit(train), "cpu")
+def make(name, span):
+    return {
+        "isd": InputDeviation(span),
+        "lsd": LatentDeviation(span),
+        "softmax": SoftmaxCriterion(span, 8, 0.3),
+        "calibrated": make_calibrated(CALIBRATION, span, edge=3.0),
+    }[name]
 
 
-def outputs_of(reader, series=SERIES, window_size=8, stride=4):
-    return iter_outputs(
-        network,
-        reader,
-        series,
-        window_size=window_size,
-        stride=stride,
-        precision="float32",
+def naive_rarities(squares, series, criterion):
+    """Score rows from their deviations (n, F), each series for itself."""
+    scale, limit = criterion.calibration
+    squares = np.array(
+        [
+            values / naive.context_factor(row, series, criterion.context)
+            for row, values in enumerate(squares)
+        ]
     )
+    alone, share = _criteria._SHARE_BEYOND_ALONE, _criteria._SHARE_BEYOND
+    worst = np.array([naive.worst(row, scale, limit, alone) for row in squares])
+    mean = np.array([naive.power_mean(row, scale, limit, share) for row in squares])
+    rarities = [
+        naive.rarity_of_rows(
+            worst[start:stop],
+            mean[start:stop],
+            criterion.rarity,
+            wider_span=wider_span(criterion.rarity.span),
+            decades_alone=_rarity._DECADES_ALONE,
+            largest_of_wider=_rarity._LARGEST_OF_WIDER,
+            share_beyond=_rarity._SHARE_BEYOND,
+        )
+        for start, stop in series
+    ]
+    rarities = np.concatenate(rarities)
+    if criterion.rarity.span == 1:  # nothing is known of a row by its neighbours
+        rarities[np.isnan(mean)] = np.nan
+    return rarities
 
 
-def deviations_of(reader, **cut):
-    return iter_deviations(outputs_of(reader, **cut), reader)
+def naive_scores(name, deviations, span):
+    _, squares, latent = deviations
+    if name == "calibrated":
+        return naive_rarities(squares, SERIES, make(name, span))
+    scores = []
+    for start, stop in SERIES:
+        of_series = squares[start:stop], latent[start:stop]
+        values = {
+            "isd": lambda d, _: np.array([naive.mean(row) for row in d]),
+            "lsd": lambda _, latent: latent,
+            "softmax": lambda d, latent: naive.softmax_criterion(latent, d, 8, 0.3),
+        }[name](*of_series)
+        scores.append(naive.known_average(values, span) if span > 1 else values)
+    return np.concatenate(scores)
 
 
-def naive_deviations(reader, series=SERIES, window_size=8, stride=4):
-    """In scaled units, the constant channel reconstructed as its constant."""
-    X = reader.scaler.transform(reader.X)
-
-    def one(window):
-        said = network(torch.from_numpy(np.clip(window, -30, 30)[None]))
-        return [output[0].numpy() for output in said]
-
-    reconstruction, latent = naive.row_outputs(one, X, series, window_size, stride)
-    reconstruction[:, 3] = 0.0
-    return reconstruction, *naive.deviations(X, reconstruction, latent)
+# ---------------------------------------------------------------- scoring
 
 
-def in_order(parts):
-    """Join what was yielded, by row; each row has come once."""
-    rows, *arrays = (np.concatenate(array) for array in zip(*parts, strict=True))
-    order = np.argsort(rows)
-    assert_array_equal(rows[order], np.arange(len(rows)))
-    return [array[order] for array in arrays]
-
-
-CUTS = pytest.mark.parametrize(
-    "cut",
-    [{}, {"stride": 8}, {"stride": 1}, {"window_size": 1, "stride": 1}],
-    ids=str,
-)
-close = partial(assert_allclose, rtol=1e-5, atol=1e-6)
-
-
-@CUTS
-def test_outputs_equal_naive(reader, cut):
-    reconstruction, _, _ = naive_deviations(reader, **cut)
-    found, latent = in_order(outputs_of(reader, **cut))
-    close(found, reconstruction)
-    assert_array_equal(found[:, 3], 0)
-    assert np.isfinite(latent).all()
-
-
-@CUTS
-def test_deviations_equal_naive(reader, cut):
-    _, *expected = naive_deviations(reader, **cut)
-    found = in_order(deviations_of(reader, **cut))
-    for array, of_naive in zip(found, expected, strict=True):
-        close(array, of_naive)
-    assert np.isnan(expected[1]).sum() == 27
-
-
-def test_deviations_are_those_of_the_values_themselves(reader, X):
-    # The network sees no more than 30 standard deviations; what deviates is more.
-    X[20, 0] = 1e6
-    squares, _ = in_order(deviations_of(reader))
-    scaled = reader.scaler.transform(X[20:21])[0, 0]
-    assert squares[20, 0] == pytest.approx(scaled**2, rel=1e-3)
-    others = np.delete(squares, 20, axis=0)
-    assert np.nanmax(others) < 1e3
-
-
-@pytest.mark.parametrize("span", [1, 3])
-@pytest.mark.parametrize("name", CRITERIA)
-def test_scores_equal_naive(reader, name, span):
-    criterion = make_criterion(
-        name, window_size=8, temperature=0.3, calibration=CALIBRATION
-    )
-    scores, unknown = score_rows(deviations_of(reader), SERIES, criterion, span=span)
-    _, *deviations = naive_deviations(reader)
-    order = 1.5 if name == "calibrated" else 1.0
-    expected = naive.scores(*deviations, SERIES, CRITERIA[name], span, order)
-    close(scores, expected, rtol=1e-4)
-    assert_array_equal(np.flatnonzero(unknown), [25, 52, *range(60, 85)])
-    # Far from any value there is no average, nor is there one without smoothing.
-    assert np.isnan(scores[72])
+@pytest.mark.parametrize("span", [1, 4])
+@pytest.mark.parametrize("name", ["isd", "lsd", "softmax", "calibrated"])
+def test_scores_equal_naive(deviations, name, span):
+    scores, unknown = score_rows(in_parts(deviations), SERIES, make(name, span))
+    assert_allclose(scores, naive_scores(name, deviations, span), rtol=1e-8)
+    assert_array_equal(np.flatnonzero(unknown), SILENT)
+    # Without smoothing, and far from any value, nothing is known.
     assert np.isnan(scores[25]) == (span == 1)
+    assert np.isnan(scores[72]) == (span == 1 or name != "calibrated")
 
 
-def test_order_of_the_parts_means_nothing(reader):
-    parts = list(deviations_of(reader))
-    assert len(parts) == 2  # one for each length of window
-    criterion = CalibratedCriterion(CALIBRATION)
-    forth, back = (
-        score_rows(iter(p), SERIES, criterion, span=3) for p in (parts, parts[::-1])
+@pytest.mark.parametrize("name", ["softmax", "calibrated"])
+def test_order_of_the_parts_means_nothing(deviations, name):
+    parts = in_parts(deviations, range(20), range(20, 50), range(50, 90))
+    forth, back, whole = (
+        score_rows(p, SERIES, make(name, 4)) for p in (parts, parts[::-1], [deviations])
     )
-    for one, other in zip(forth, back, strict=True):
-        assert_array_equal(one, other)
+    for one, *others in zip(whole, forth, back, strict=True):
+        for other in others:
+            assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["softmax", "calibrated"])
+def test_a_series_is_scored_as_if_alone(deviations, name):
+    together, _ = score_rows(in_parts(deviations), SERIES, make(name, 4))
+    for start, stop in SERIES:
+        values = (array[start:stop] for array in deviations)
+        part = RowDeviations(*values)._replace(rows=np.arange(stop - start))
+        alone, _ = score_rows([part], np.array([[0, stop - start]]), make(name, 4))
+        assert_allclose(alone, together[start:stop], rtol=1e-12)
+
+
+# ---------------------------------------------------------------- sharing out
+
+
+@pytest.mark.parametrize("span", [1, 4])
+def test_shares_equal_naive(deviations, span):
+    criterion = make("calibrated", span)
+    shares = share_out(in_parts(deviations), SERIES, criterion, (90, 4))
+    parts = np.zeros((90, 4))
+    for row, values in enumerate(deviations.input):
+        values = values / naive.context_factor(row, SERIES, criterion.context)
+        ratios = [
+            naive.ratio(*channel, share=_criteria._SHARE_BEYOND)
+            for channel in zip(values, *CALIBRATION, strict=True)
+        ]
+        powers = [0.0 if np.isnan(r) else r**4 for r in ratios]
+        if sum(powers) > 0:
+            parts[row] = np.array(powers) / sum(powers) * sum(powers) ** 0.25
+    for start, stop in SERIES:
+        for channel in range(4):
+            values = parts[start:stop, channel]
+            parts[start:stop, channel] = naive.smooth(values, span, 0.0)
+    total = parts.sum(axis=1, keepdims=True)
+    assert_allclose(shares, parts / np.where(total > 0, total, 1.0), atol=1e-12)
+    assert_allclose(shares.sum(axis=1)[total[:, 0] > 0], 1.0)
+
+
+def test_where_nothing_deviates_nothing_is_shared_out():
+    nothing = RowDeviations(np.arange(5), np.zeros((5, 4)), np.zeros(5))
+    criterion, one = make("calibrated", 4), np.array([[0, 5]])
+    assert_array_equal(share_out([nothing], one, criterion, (5, 4)), 0)
+
+
+# ---------------------------------------------------------------- calibrating
+
+
+WINDOW, SPAN, LEVEL_SPAN = 8, 3, 20
+RANGE_FACTOR = np.array([1.0, 1.5, 1.0, 1.2])
+TRAIN = np.array([[0, 150], [150, 156], [156, 400]])
+
+
+def normal_squares():
+    squares = punch_holes(np.random.RandomState(1).exponential(size=(400, 4)), 0.1)
+    squares[200] = np.nan
+    squares[:, 2] *= 50
+    return squares
+
+
+def less_context_more_deviation(squares):
+    """Deviations of rows, which are larger in a short series and at its ends."""
+
+    def deviations_of(series):
+        for start, stop in series:
+            rows = np.arange(start, stop)
+            factor = 1 + 2 / (stop - start) + 3 * ((rows == start) | (rows == stop - 1))
+            values = squares[rows] * factor[:, np.newaxis]
+            yield RowDeviations(rows, values, values.sum(axis=1))
+
+    return deviations_of
+
+
+def calibrated(squares, X=None):
+    return calibrate(
+        np.zeros((len(squares), 4)) if X is None else X,
+        less_context_more_deviation(squares),
+        TRAIN,
+        window_size=WINDOW,
+        span=SPAN,
+        level_span=LEVEL_SPAN,
+        range_factor=RANGE_FACTOR,
+    )
+
+
+def in_full(squares, series=TRAIN):
+    deviations_of = less_context_more_deviation(squares)
+    return np.concatenate([part.input for part in deviations_of(series)])
+
+
+def test_spread_and_limit_equal_naive():
+    squares = normal_squares()
+    normal = calibrated(squares)
+    spread, limit = naive.calibrate(in_full(squares), _scoring._LEAST_SHARE)
+    assert_allclose(normal.spread, spread, rtol=1e-12)
+    calibration = normal.criterion.calibration
+    assert_allclose(calibration.limit, limit, rtol=1e-12)
+    # A channel that may yet go further counts less.
+    assert_allclose(calibration.scale, spread * RANGE_FACTOR, rtol=1e-12)
+
+
+def test_context_equals_naive():
+    squares = normal_squares()
+    context = calibrated(squares).criterion.context
+    full = in_full(squares)
+    for length, factors, bounds in zip(
+        context.lengths, context.short, piece_bounds(TRAIN, WINDOW), strict=True
+    ):
+        alone = in_full(squares, bounds).reshape(len(bounds), length, 4)
+        whole = np.array([full[start:stop] for start, stop in bounds])
+        for channel in range(4):
+            expected, of_place = naive.context_factors(
+                alone[..., channel], whole[..., channel], _context._MOST
+            )
+            assert factors[channel] == pytest.approx(expected)
+    n_edge = len(context.first)
+    assert_allclose(context.first[:, channel], of_place[:n_edge])
+    assert_allclose(context.last[:, channel], of_place[::-1][:n_edge])
+    assert (context.short[0] > 2).all() and (context.first[0] > 2).all()
+
+
+def test_levels_equal_naive():
+    squares = normal_squares()
+    normal = calibrated(squares)
+    criterion, levels = normal.criterion, normal.levels
+    assert levels.span == LEVEL_SPAN
+    full, calibration = in_full(squares), zip(*criterion.calibration, strict=True)
+    in_context = [
+        full[row] / naive.context_factor(row, TRAIN, criterion.context)
+        for row in range(400)
+    ]
+    sampled = {
+        row
+        for bounds in piece_bounds(TRAIN, WINDOW)
+        for start, stop in bounds
+        for row in range(start, stop)
+    }
+    for channel, (scale, limit) in enumerate(calibration):
+        of_sample, logs = (
+            [
+                np.log(naive.ratio(values[row][channel], scale, limit, 0.1) + 0.05)
+                for row in rows
+            ]
+            for values, rows in ((full, sampled), (in_context, range(400)))
+        )
+        usual = naive.mean(of_sample)
+        assert levels.usual[channel] == pytest.approx(usual)
+        before = [naive.levels(logs[a:b], usual, LEVEL_SPAN) for a, b in TRAIN]
+        assert levels.highest[channel] == pytest.approx(np.concatenate(before).max())
+
+
+def test_training_rows_themselves_have_not_moved_on():
+    squares = normal_squares()
+    normal = calibrated(squares)
+    follower = LevelFollower(normal.levels, TRAIN)
+    for part in less_context_more_deviation(squares)(TRAIN):
+        ratios = normal.criterion.ratios(part, TRAIN)
+        before = ratios.copy()
+        follower.rebase(ratios, part.rows)
+        assert_allclose(ratios, before, rtol=1e-12)
+    assert follower.moved == []
+
+
+def test_rarities_of_new_rows_equal_naive():
+    criterion = calibrated(normal_squares()).criterion
+    squares = np.random.RandomState(2).exponential(size=(90, 4)) * [1, 1, 50, 1]
+    squares[30:33, 1] = 100.0
+    squares[60] = np.nan
+    parts = list(less_context_more_deviation(squares)(SERIES))
+    scores, unknown = score_rows(parts, SERIES, criterion)
+    full = in_full(squares, SERIES)
+    assert_allclose(scores, naive_rarities(full, SERIES, criterion), rtol=1e-8)
+    assert_array_equal(np.flatnonzero(unknown), [60])
+    assert scores[31] > 4
+
+
+def test_a_score_says_how_rare_it_is_on_normal_rows():
+    criterion = calibrated(normal_squares()).criterion
+    squares = np.random.RandomState(2).exponential(size=(20_000, 4)) * [1, 1, 50, 1]
+    series = np.array([[0, 20_000]])
+    parts = less_context_more_deviation(squares)(series)
+    scores, _ = score_rows(parts, series, criterion)
+    for s in (0.5, 1.0, 1.5):
+        assert 0.1 * 10**-s < (scores > s).mean() < 2.5 * 10**-s
+
+
+def test_motion_is_that_of_the_rows_themselves():
+    X = np.column_stack([make_waves(400, 3), np.zeros(400)])
+    motion = calibrated(normal_squares(), X).motion
+    assert_array_equal(motion.always, [True, True, True, False])
+    assert motion.n_rows == 400
+
+
+def test_blocks_of_a_calibration_change_nothing(monkeypatch):
+    expected = calibrated(normal_squares())
+    monkeypatch.setattr(_blockwise, "_VALUES_PER_BLOCK", 64)
+    found = calibrated(normal_squares())
     for one, other in zip(
-        gather_deviations(parts, (90, 4)),
-        gather_deviations(parts[::-1], (90, 4)),
+        (found.spread, *found.levels, *found.criterion.rarity.near[:2]),
+        (expected.spread, *expected.levels, *expected.criterion.rarity.near[:2]),
         strict=True,
     ):
-        assert_array_equal(one, other)
+        assert_allclose(one, other, rtol=1e-10)
 
 
-def test_a_series_is_scored_as_if_alone(reader, X):
-    criterion = CalibratedCriterion(CALIBRATION)
-    together, _ = score_rows(deviations_of(reader), SERIES, criterion, span=3)
-    for start, stop in SERIES:
-        part = WindowReader(X[start:stop], reader.scaler, "cpu")
-        series = np.array([[0, stop - start]])
-        alone, _ = score_rows(
-            deviations_of(part, series=series), series, criterion, span=3
-        )
-        close(alone, together[start:stop])
+# ---------------------------------------------------------------- odd channels
 
 
-def test_gathered_deviations_are_those_of_all_rows(reader):
-    gathered = gather_deviations(deviations_of(reader), (90, 4))
-    for array, expected in zip(gathered, in_order(deviations_of(reader)), strict=True):
-        assert array.dtype == np.float64
-        assert_array_equal(array, expected)
+def calibration_of(*columns):
+    """What is measured of one long series without any lack of context."""
+    squares, one = np.column_stack(columns).astype(float), np.array([[0, 400]])
+
+    def deviations_of(series):
+        for start, stop in series:
+            part = squares[start:stop]
+            yield RowDeviations(np.arange(start, stop), part, part[:, 0])
+
+    normal = calibrate(
+        np.zeros(squares.shape), deviations_of, one, window_size=WINDOW, span=SPAN,
+        level_span=LEVEL_SPAN, range_factor=np.ones(len(columns)),
+    )  # fmt: skip
+    return normal, normal.criterion.calibration
 
 
-@pytest.mark.parametrize("span", [1, 3])
-def test_what_is_shared_out_sums_to_the_score(reader, span):
-    criterion = CalibratedCriterion(CALIBRATION)
-    shared = share_out(deviations_of(reader), criterion)
-    parts = gather_deviations(shared, (90, 4))
-    smooth_series(parts.input, SERIES, criterion, span=span)
-    scores, unknown = score_rows(deviations_of(reader), SERIES, criterion, span=span)
-    assert_allclose(parts.input.sum(axis=1)[~unknown], scores[~unknown], rtol=1e-10)
-    latent = gather_deviations(deviations_of(reader), (90, 4)).latent
-    assert_array_equal(parts.latent, latent)
+def test_channels_that_are_reconstructed_exactly_have_the_least_scale():
+    _, (scale, limit) = calibration_of(np.zeros(400), np.full(400, 3.0))
+    assert_allclose(scale, [3e-4, 3], rtol=1e-12)
+    assert_allclose(limit, [3e-4, 3], rtol=1e-12)
+    _, (scale, limit) = calibration_of(np.zeros(400), np.zeros(400))
+    assert_array_equal([scale, limit], np.finfo(float).eps)
 
 
-def test_smoothing_stops_at_the_border_of_a_series():
-    values = np.repeat([0.0, 8.0, 1.0], [50, 3, 37])
-    smoothed = values.copy()
-    smooth_series(smoothed, SERIES, CalibratedCriterion(CALIBRATION), span=9)
-    assert_allclose(smoothed, values, rtol=1e-12)
-    together = values.copy()
-    smooth_series(together, np.array([[0, 90]]), InputDeviation(), span=9)
-    assert (together[:50] > 0).all()
+def test_channel_that_never_deviated_is_limited_as_the_one_that_deviated_most():
+    rare = np.where(np.arange(400) % 100 == 50, 8.0, 0.0)
+    _, (scale, limit) = calibration_of(np.zeros(400), np.full(400, 3.0), rare)
+    assert limit[0] / scale[0] == pytest.approx(limit[2] / scale[2])
+    assert limit[0] / scale[0] > limit[1] / scale[1] == 1
 
 
-def test_mean_deviation_is_over_what_is_observed(reader):
-    _, squares, _ = naive_deviations(reader)
-    expected = np.nanmean(squares)
-    assert mean_deviation(deviations_of(reader)) == pytest.approx(expected, rel=1e-5)
+def test_channel_never_seen_has_no_scale():
+    random = np.random.RandomState(0).exponential(size=400)
+    normal, (scale, limit) = calibration_of(random, np.full(400, np.nan))
+    assert_array_equal(np.isnan([scale, limit]), [[False, True]] * 2)
+    new = RowDeviations(np.arange(50), np.full((50, 2), np.nan), np.zeros(50))
+    new.input[:, 0] = random[:50]
+    scores, unknown = score_rows([new], np.array([[0, 50]]), normal.criterion)
+    assert np.isfinite(scores).all() and not unknown.any()
 
 
-def test_mean_deviation_of_nothing_is_an_error():
-    nothing = RowDeviations(np.arange(2), np.full((2, 3), np.nan), np.full(2, np.nan))
-    for parts in ([], [nothing]):
-        with pytest.raises(ValueError, match="X contains no value that could be"):
-            mean_deviation(parts)
+def test_where_nothing_ever_deviates_a_change_of_one_row_is_one_row():
+    normal, _ = calibration_of(np.zeros(400), np.zeros(400))
+    new = RowDeviations(np.arange(50), np.zeros((50, 2)), np.zeros(50))
+    new.input[20, 1] = 1e-3
+    scores, _ = score_rows([new], np.array([[0, 50]]), normal.criterion)
+    assert scores[20] > 100
+    assert np.delete(scores, 20).max() < 2

@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skmemto._tables import check_same_columns, parse_times, read_table, write_scores
+from skmemto._events import Event
+from skmemto._tables import (
+    check_same_columns,
+    parse_times,
+    read_table,
+    write_events,
+    write_scores,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +144,12 @@ def test_files_that_match(text):
     check_same_columns(train, read_table(write("b.csv", text), None))
 
 
+def read_back(path):
+    assert b"\r" not in Path(path).read_bytes()
+    with open(path, newline="") as file:
+        return list(csv.reader(file))
+
+
 @pytest.mark.parametrize(
     "text, time, name, first",
     [
@@ -147,13 +160,64 @@ def test_files_that_match(text):
 def test_scores_as_they_are_read_again(text, time, name, first):
     table = read_table(write("b.csv", text), time)
     score = np.array([-0.1, -1 / 3, -0.2])
-    write_scores("s.csv", table, score, offset=-0.2)
-    assert b"\r" not in Path("s.csv").read_bytes()
-    with open("s.csv", newline="") as file:
-        header, *rows = csv.reader(file)
+    write_scores("s.csv", table, score, score + 0.2)
+    header, *rows = read_back("s.csv")
     assert header == [name, "score", "decision", "label"]
     assert [row[0] for row in rows] == first
     numbers = np.array([row[1:] for row in rows], dtype=float)
     np.testing.assert_array_equal(numbers[:, 0], score)
     np.testing.assert_array_equal(numbers[:, 1], score + 0.2)
     np.testing.assert_array_equal(numbers[:, 2], [1, -1, 1])  # at the threshold: normal
+
+
+EVENTS = [
+    Event(0, 1, 0, -1 / 3, (1,), None),
+    Event(2, 4, 3, -12.5, (1, 0), None),
+    Event(4, 5, 4, -2.6, (), None),
+]
+
+
+@pytest.mark.parametrize(
+    "text, time, rows",
+    [
+        (
+            "x,y\n" + "1,2\n" * 5,
+            None,
+            [
+                ["0", "0", "1", "0", str(-1 / 3), "y"],
+                ["2", "3", "2", "3", "-12.5", "y x"],
+                ["4", "4", "1", "4", "-2.6", ""],
+            ],
+        ),
+        (
+            "x,t,y\n" + "".join(f'1,"{day}, noon",2\n' for day in "abcde"),
+            "t",
+            [
+                ["a, noon", "a, noon", "1", "a, noon", str(-1 / 3), "y"],
+                ["c, noon", "d, noon", "2", "d, noon", "-12.5", "y x"],
+                ["e, noon", "e, noon", "1", "e, noon", "-2.6", ""],
+            ],
+        ),
+        (
+            "1,2,3\n" * 5,
+            "1",
+            [
+                ["1", "1", "1", "1", str(-1 / 3), "3"],
+                ["1", "1", "2", "1", "-12.5", "3 2"],
+                ["1", "1", "1", "1", "-2.6", ""],
+            ],
+        ),
+    ],
+    ids=["rows", "times", "no header"],
+)
+def test_events_as_they_are_read_again(text, time, rows):
+    """The end is the last row of the event, not the one behind it."""
+    table = read_table(write("b.csv", text), time)
+    write_events("e.csv", table, EVENTS)
+    header = ["start", "end", "rows", "peak", "score", "channels"]
+    assert read_back("e.csv") == [header, *rows]
+
+
+def test_no_events_are_a_header():
+    write_events("e.csv", read_table(write("b.csv", "x\n5\n"), None), [])
+    assert len(read_back("e.csv")) == 1

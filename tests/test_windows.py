@@ -129,16 +129,55 @@ def test_reader_gives_scaled_rows_and_windows(dtype):
         np.testing.assert_array_equal(window, expected_window)
 
 
+def even_scaler(standardize=True):
+    """Mean 0, standard deviation 1; beyond 3 values are absurd."""
+    return ChannelScaler(standardize).fit(np.tile([[-1.0], [1.0]], (10, 1)))
+
+
+def seen(reader):
+    """The first channel of all rows, as a network sees it in one window."""
+    return reader.windows(np.array([0]), len(reader.X))[0, :, 0]
+
+
 @pytest.mark.parametrize("standardize", [True, False])
 def test_reader_clips_what_a_network_sees_of_standardized_values(standardize):
-    X = np.tile([[-1.0], [1.0]], (10, 1))  # mean 0, standard deviation 1
-    scaler = ChannelScaler(standardize).fit(X)
-    X[:6, 0] = [29, 31, -31, 1e9, np.nan, 1e300]
+    scaler = even_scaler(standardize)
+    scaler.lower_, scaler.upper_ = np.array([-np.inf]), np.array([np.inf])
+    X = np.array([[29.0], [31.0], [-31.0], [1e9], [np.nan], [1e300]])
     reader = WindowReader(X, scaler, "cpu")
     cut_off = [29, 31, -31, 1e9, np.nan, 1e15]  # by the scaler
     np.testing.assert_array_equal(reader.rows(np.arange(6))[:, 0], cut_off)
-    seen = [29, 30, -30, 30, np.nan, 30] if standardize else np.float32(cut_off)
-    np.testing.assert_array_equal(reader.windows(np.array([0]), 6)[0, :, 0], seen)
+    clipped = [29, 30, -30, 30, np.nan, 30] if standardize else np.float32(cut_off)
+    np.testing.assert_array_equal(seen(reader), clipped)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_network_never_sees_absurd_values(standardize):
+    X = np.array([[0.5], [2.9], [-3.1], [1e300], [np.nan], [-0.5]])
+    reader = WindowReader(X, even_scaler(standardize), "cpu")
+    hidden = np.float32([0.5, 2.9, np.nan, np.nan, np.nan, -0.5])
+    np.testing.assert_array_equal(seen(reader), hidden)
+    # But they are there to be compared with what is expected.
+    rows = reader.rows(np.arange(6))[:, 0]
+    np.testing.assert_array_equal(rows, [0.5, 2.9, -3.1, 1e15, np.nan, -0.5])
+    assert X[3, 0] == 1e300
+
+
+def test_of_normal_rows_absurd_values_are_missing():
+    X = np.array([[0.5], [4.0], [-4.0], [2.9]])
+    reader = WindowReader(X, even_scaler(), "cpu", normal=True)
+    rows = reader.rows(np.array([3, 2, 0]))[:, 0]
+    np.testing.assert_array_equal(rows, [2.9, np.nan, 0.5])
+
+
+def test_a_network_does_not_see_that_a_constant_channel_moves():
+    train = np.column_stack([make_waves(), np.full(400, 3.0)])
+    X = train.copy()
+    X[10, 3], X[11, 3], X[12, 3] = 4.5, np.nextafter(3.0, 4), np.nan
+    reader = WindowReader(X, ChannelScaler().fit(train), "cpu")
+    assert (reader.windows(np.array([0]), 400)[..., 3] == 0).all()
+    moved = reader.rows(np.arange(9, 14))[:, 3]
+    np.testing.assert_allclose(moved, [0, 0.5, 0, np.nan, 0], rtol=1e-12)
 
 
 def test_reader_leaves_the_data_alone():

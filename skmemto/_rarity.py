@@ -1,0 +1,95 @@
+"""Power means of the rows -> how rare the rows are.
+
+A row is looked at in three scopes: by itself, which finds a spike of one row; with its
+neighbours, which finds what is a little odd for a while; and in wider surroundings,
+which tell apart rows that nothing else does. In each, its rarity on normal data is
+known (`Tail`), and the largest counts.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmemto._blockwise import row_blocks
+from skmemto._history import overfitting, range_factor
+from skmemto._series import SeriesBounds
+from skmemto._smoothing import smooth
+from skmemto._tails import Tail, fit_tail
+
+# A row by itself has to be so many decades rarer than with its neighbours.
+_DECADES_ALONE = 1.0
+# The span of the wider surroundings, in those of the neighbours. They count up to this
+# rarity and hardly beyond, and so raise no alarm: an anomaly would be as wide as they.
+_WIDER = 5
+_LARGEST_OF_WIDER = 1.5
+_SHARE_BEYOND = 0.02
+
+
+class Reduced(NamedTuple):
+    """What is left of the channels of each row; NaN for a row without any value."""
+
+    worst: NDArray[np.float64]  # ratio of the channel that deviates most (n,)
+    mean: NDArray[np.float64]  # power mean of the ratios (n,)
+
+
+class Rarity(NamedTuple):
+    """How rare rows are, learned from normal ones."""
+
+    span: int  # of the neighbours
+    typical: float  # power mean
+    alone: Tail
+    near: Tail
+    wide: Tail
+
+    def of_series(self, reduced: Reduced) -> NDArray[np.float64]:
+        """Return the rarity (n,) of the rows of one series, NaN where unknown."""
+        rarity = reduced.worst  # of a long history each array counts
+        near = smooth(reduced.mean, self.span, self.typical)
+        for rows in row_blocks(rarity):
+            alone = self.alone.rarity(rarity[rows]) - _DECADES_ALONE
+            rarity[rows] = np.fmax(alone, self.near.rarity(near[rows]))
+        del near
+        wide = smooth(reduced.mean, wider_span(self.span), self.typical)
+        for rows in row_blocks(rarity):
+            of_wider = self.wide.rarity(wide[rows])
+            beyond = np.maximum(of_wider - _LARGEST_OF_WIDER, 0.0)
+            of_wider += (_SHARE_BEYOND - 1) * beyond
+            rarity[rows] = np.fmax(rarity[rows], of_wider)
+        return rarity
+
+
+def fit_rarity(reduced: Reduced, series: SeriesBounds, span: int) -> Rarity:
+    """Learn from the rows (n,) of normal series."""
+    known = ~np.isnan(reduced.mean)
+    typical = float(reduced.mean[known].mean())
+    if not reduced.mean[known].any():
+        span = 1  # nothing ever deviated: what does, does so by itself
+    alone = _fit_possible(reduced.worst[known], 0)
+    # Averages hardly vary, and tell at once that new rows deviate a little more.
+    more = overfitting(len(reduced.mean))
+    near, wide = (
+        _fit_possible(more * _smooth_all(reduced.mean, series, s, typical)[known], s)
+        for s in (span, wider_span(span))
+    )
+    return Rarity(span, typical, alone, near, wide)
+
+
+def _fit_possible(scores: NDArray[np.float64], gap: int) -> Tail:
+    """Describe what scores (n,) may come to be, by how few of them are independent."""
+    mean = scores.mean()
+    return fit_tail(mean + range_factor(scores) * (scores - mean), gap)
+
+
+def wider_span(span: int) -> int:
+    """Return the span of the wider surroundings; none where nothing is smoothed."""
+    return 1 if span == 1 else _WIDER * span
+
+
+def _smooth_all(
+    values: NDArray[np.float64], series: SeriesBounds, span: int, typical: float
+) -> NDArray[np.float64]:
+    smoothed = np.empty_like(values)
+    for start, stop in series:
+        smoothed[start:stop] = smooth(values[start:stop], span, typical)
+    return smoothed

@@ -1,0 +1,89 @@
+"""Sensors that are stuck: exactly the same value again and again.
+
+Only channels that always move in training can be said to be stuck, and only where they
+moved in the rows before: a channel recorded in coarser steps than before is not stuck.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmemto._series import SeriesBounds
+
+# Repeats in a row, in training, of a channel that always moves.
+_MOST_REPEATS = 2
+# A run is stuck from so many repeats on, if at most such a share of the rows before it
+# repeat the one before them.
+_LEAST_REPEATS = 4
+_REPEATING_SHARE = 0.1
+_WINDOWS_BEFORE, _LEAST_REACH = 2, 20
+
+
+class Motion(NamedTuple):
+    """Which channels always move, (F,), as so many training rows have shown."""
+
+    always: NDArray[np.bool_]
+    n_rows: int
+    reach: int  # rows before a run in which a channel must have moved
+
+    def stuck(self, X: NDArray, series: SeriesBounds) -> dict[int, NDArray[np.int64]]:
+        """Return for each stuck channel the rows (n,) in which it is stuck."""
+        stuck = {}
+        for channel in np.flatnonzero(self.always):
+            rows = [
+                start + _stuck_rows(X[start:stop, channel], self.reach)
+                for start, stop in series
+            ]
+            if any(map(len, rows)):
+                stuck[int(channel)] = np.concatenate(rows)
+        return stuck
+
+    def score_stuck(
+        self, X: NDArray, series: SeriesBounds, rarities: NDArray[np.float64]
+    ) -> None:
+        """Raise the rarity of rows (n,) with a stuck channel, in place.
+
+        To that of what no training row has shown.
+        """
+        for rows in self.stuck(X, series).values():
+            rarities[rows] = np.fmax(rarities[rows], np.log10(self.n_rows))
+
+    def share_stuck(
+        self, X: NDArray, series: SeriesBounds, parts: NDArray[np.float64]
+    ) -> None:
+        """Add what is raised to the part of a stuck channel, in parts (n, F)."""
+        for channel, rows in self.stuck(X, series).items():
+            raised = np.log10(self.n_rows) - parts[rows].sum(axis=1)
+            parts[rows, channel] += np.maximum(raised, 0.0)
+
+
+def measure_motion(X: NDArray, series: SeriesBounds, window_size: int) -> Motion:
+    """Tell which channels never repeat a value more than a time or two."""
+    always = np.zeros(X.shape[1], dtype=bool)
+    for channel in range(X.shape[1]):
+        runs = (_runs(X[start:stop, channel]) for start, stop in series)
+        always[channel] = all(
+            (stops - starts <= _MOST_REPEATS).all() for starts, stops in runs
+        )
+    return Motion(always, len(X), max(_WINDOWS_BEFORE * window_size, _LEAST_REACH))
+
+
+def _stuck_rows(x: NDArray, reach: int) -> NDArray[np.int64]:
+    starts, stops = _runs(x)
+    repeats_before = np.concatenate([[0], np.cumsum(stops - starts)])
+    rows = []
+    for i in np.flatnonzero(stops - starts >= _LEAST_REPEATS):
+        # Repeats of runs that began within reach; a part of one counts in full.
+        first = np.searchsorted(starts, starts[i] - reach)
+        n_repeats = repeats_before[i] - repeats_before[first]
+        if starts[i] > reach and n_repeats <= _REPEATING_SHARE * reach:
+            rows.append(np.arange(starts[i], stops[i]))
+    return np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
+
+
+def _runs(x: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return runs of values that repeat the one before: starts and stops (n,)."""
+    repeats = np.concatenate([[0], x[1:] == x[:-1], [0]]).astype(np.int8)
+    edges = np.flatnonzero(np.diff(repeats))
+    return edges[::2] + 1, edges[1::2] + 1
