@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from _alarms import alarm_figures, decisions
 from _baselines import (
     MovingAverage,
     NearestRow,
@@ -106,8 +107,11 @@ def evaluate(entity: Entity, detector: BaseEstimator) -> dict[str, float]:
     fitted = time.perf_counter()
     anomaly = -detector.score_samples(entity.test)
     scored = time.perf_counter()
-    return ranking(entity.labels, anomaly) | {
+    (alarm,) = decisions(detector, entity)
+    return {
+        **ranking(entity.labels, anomaly),
         "vus_pr": vus_pr(entity.labels, anomaly),
+        **alarm_figures(entity.labels, alarm),
         "fit_seconds": fitted - start,
         "score_seconds": scored - fitted,
     }

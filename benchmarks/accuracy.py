@@ -1,7 +1,8 @@
 """Accuracy of the detectors and of simple baselines on labelled data.
 
 Each detector is fitted on each entity's training series and scores its test series;
-AUROC and average precision (1 = anomalous) are averaged over the entities of a set.
+AUROC and average precision (1 = anomalous) are averaged over the entities of a set. The
+alarms at its threshold are stored as well, for the table of `alarms.py`.
 
     python benchmarks/accuracy.py --sets asd skab --detectors MEMTODetector PCA --quick
 """
@@ -52,7 +53,7 @@ def by_the_best_baseline(records: pd.DataFrame) -> str:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    sets = ("asd", "skab", "msl", "smd")
+    sets = ("asd", "skab", "msl", "smd", "batadal", "nab")
     parser = CommandLine(__file__, __doc__, sets, detectors=DETECTORS)
     parser.add_argument(
         "--quick",

@@ -1,74 +1,108 @@
-"""False alarms where nothing happens, by how many rows there were to learn from.
+"""Alarms on real data: events found, false runs and normal rows flagged, by detector.
 
-Stationary made-up series (autoregressions of order 1, with a matrix of its own for each
-seed): new rows are like those learned, so every flag is a false alarm. The threshold is
-"auto", of a model that learned from all rows, without and with `early_stopping`; or
-the model learns from the first 80 % and the threshold is the RISK quantile of the
-scores of the rest.
+Each detector is fitted on each entity's training series and flags rows of its test
+series: ours by `predict`, with and without `rebase`, the others beyond the 99.9 %
+quantile of their own training scores. Means over the entities of a set. `accuracy.py`
+stores the same figures beside those of the ranking, without those of `rebase=None`.
+`--curve` moves the thresholds as well, for the picture that `--draw` makes of it.
 
-    python benchmarks/alarms.py --rows 500 1000 3000 10000 30000 --seeds 0 1 2
+    python benchmarks/alarms.py --curve
+    python benchmarks/alarms.py --draw alarms
 """
 
 import sys
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import partial
-from itertools import pairwise
 
-import numpy as np
+import matplotlib
+import matplotlib.pyplot as plt
 import pandas as pd
-from _markdown import markdown, pivot
-from _report import CommandLine, Record, run
+from _alarms import alarm_figures, decisions
+from _data import Entity
+from _detectors import DETECTORS
+from _markdown import markdown, pivot, spreads
+from _report import RESULTS, CommandLine, Record, each_entity, read, run
 
-from skmemto import MEMTODetector
-
-RISK = 0.001  # that of "auto"
-LEARNED = 0.8
-N_CHANNELS = 12
-N_NEW = 20_000
-BURN_IN = 200
-
-
-def autoregression(n_rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows of a stationary series, each a matrix times the one before, plus noise."""
-    matrix = rng.standard_normal((N_CHANNELS, N_CHANNELS))
-    matrix *= 0.9 / np.abs(np.linalg.eigvals(matrix)).max()
-    rows = rng.standard_normal((BURN_IN + n_rows, N_CHANNELS))
-    for before, row in pairwise(rows):
-        row += before @ matrix
-    return rows[BURN_IN:]
+SETS = ("asd", "skab", "msl", "smd", "batadal", "nab")
+COMPARED = (
+    "MEMTODetector",
+    "AnomalyTransformer",
+    "IsolationForest",
+    "1-NN-ma21",
+    "KMeans40",
+)
+# How far thresholds are moved, in decades of rarity.
+CURVE = tuple(i / 2 for i in range(-4, 7))
+CELL = "{events_found:.0%} / {false_runs:.1f} / {flagged_normal:.1%}"
 
 
-def evaluate(n_rows: int, seed: int, epochs: int) -> Iterator[Record]:
-    """Yield the share flagged of new rows by each way to set the threshold."""
-    series = autoregression(n_rows + N_NEW, np.random.default_rng(seed))
-    history, new = series[:n_rows], series[n_rows:]
-    learned, held_back = np.split(history, [int(LEARNED * n_rows)])
-    make = partial(MEMTODetector, max_iter=epochs, random_state=seed)
-    thrifty = make().fit(learned)
-    thrifty.offset_ = np.quantile(thrifty.score_samples(held_back), RISK)
-    for name, fitted in {
-        "auto": make().fit(history),
-        "auto, early_stopping=True": make(early_stopping=True).fit(history),
-        "from rows held back": thrifty,
-    }.items():
-        yield {"threshold": name, "alarms": (fitted.predict(new) == -1).mean()}
+def evaluate(
+    entity: Entity, name: str, seed: int, decades: Sequence[float]
+) -> Iterator[Record]:
+    detector = DETECTORS[name](seed).fit(entity.train)
+    variants = {name: detector}
+    if "rebase" in detector.get_params():
+        variants[f"{name}, rebase=None"] = copy(detector).set_params(rebase=None)
+    for label, variant in variants.items():
+        alarms = decisions(variant, entity, decades)
+        for moved, alarm in zip(decades, alarms, strict=True):
+            figures = alarm_figures(entity.labels, alarm)
+            yield {"detector": label, "decades": moved} | figures
 
 
 def table(records: pd.DataFrame) -> str:
-    """One row per threshold, one column per number of rows, in %."""
-    cells = pivot(records, "threshold", "rows", "{alarms:.2%}", "{:,} rows")
-    return markdown(cells, corner="false alarms, %")
+    """One row per detector, one column per set, at the thresholds as they are."""
+    at_theirs = records[records["decades"].fillna(0) == 0]  # failures have none
+    corner = "events found / false runs per 10,000 rows / normal rows flagged"
+    return markdown(pivot(at_theirs, "detector", "set", CELL), corner=corner)
+
+
+def draw(records: pd.DataFrame) -> plt.Figure:
+    """Events found against false runs as the threshold moves, a panel for each set."""
+    sets = records["set"].unique()
+    figure, panels = plt.subplots(
+        2, -(-len(sets) // 2), figsize=(11, 6.5), layout="constrained", squeeze=False
+    )
+    names = records["detector"].unique()
+    for panel, name in zip(panels.flat, sets, strict=False):
+        of_set = records[records["set"] == name]
+        for detector, color in zip(names, plt.colormaps["tab10"].colors, strict=False):
+            _draw_curve(panel, of_set[of_set["detector"] == detector], detector, color)
+        panel.set(title=name, xscale="symlog", ylim=(0, 103))
+    figure.supxlabel("false runs per 10,000 rows (dot: the threshold as it is)")
+    figure.supylabel("events found, %")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+def _draw_curve(
+    panel: plt.Axes, records: pd.DataFrame, name: str, color: tuple[float, ...]
+) -> None:
+    points = {at: spreads(group) for at, group in records.groupby("decades")}
+    x = [point["false_runs"].mean for point in points.values()]
+    y = [100 * point["events_found"].mean for point in points.values()]
+    ours = name.startswith("MEMTO")
+    panel.plot(x, y, color=color, lw=2 if ours else 1, label=name)
+    here = list(points).index(0)
+    panel.plot(x[here], y[here], "o", color=color)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = CommandLine(__file__, __doc__)
-    parser.add_argument("--rows", nargs="+", type=int, default=[500, 3000, 30000])
-    parser.add_argument("--epochs", type=int, default=3)
+    parser = CommandLine(__file__, __doc__, SETS, detectors=COMPARED)
+    parser.add_argument("--curve", action="store_true", help="for many thresholds")
+    parser.add_argument("--draw", metavar="NAME", help="only draw a stored result")
     args = parser.parse_args(argv)
+    if args.draw:
+        matplotlib.use("Agg")
+        draw(read(args.draw)).savefig(RESULTS / f"{args.draw}.png", dpi=100)
+        return 0
+    decades = CURVE if args.curve else (0.0,)
     tasks = (
-        ({"rows": n_rows, "seed": seed}, partial(evaluate, n_rows, seed, args.epochs))
-        for n_rows in args.rows
-        for seed in args.seeds
+        (where, partial(evaluate, entity, name, where["seed"], decades))
+        for where, entity in each_entity(args)
+        for name in args.detectors
     )
     return run(args, tasks, table)
 

@@ -5,6 +5,7 @@ python benchmarks/bars.py accuracy accuracy-msl
 
 import argparse
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -15,19 +16,25 @@ from matplotlib.axes import Axes
 
 OURS = ("MEMTODetector", "AnomalyTransformer")
 OUR_COLOR, THEIR_COLOR = "tab:blue", "0.75"
+N_COLUMNS = 3
 
 
 def draw(records: pd.DataFrame) -> plt.Figure:
     """One panel per set, one bar per detector, best at the top."""
     sets = records["set"].unique()
+    n_columns = min(len(sets), N_COLUMNS)
+    n_rows = -(-len(sets) // n_columns)
     figure, panels = plt.subplots(
-        1,
-        len(sets),
-        figsize=(3.2 * len(sets), 2.6),
+        n_rows,
+        n_columns,
+        figsize=(3.2 * n_columns, 2.6 * n_rows),
         layout="constrained",
         squeeze=False,
     )
-    for panel, name in zip(panels[0], sets, strict=True):
+    for panel, name in zip_longest(panels.flat, sets):
+        if name is None:
+            panel.remove()
+            continue
         aps = {
             detector: spreads(group)["average_precision"]
             for detector, group in records[records["set"] == name].groupby("detector")

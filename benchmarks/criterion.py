@@ -2,9 +2,10 @@
 
 One model is fitted for each entity; only the way from its deviations to the score
 differs. Each row adds one step to the row above it; the rows below the line change
-one thing of the last.
+one thing of the last. Constant factors and the context of the ends are left out but in
+the last step, which is `score_samples` itself.
 
-    python benchmarks/criterion.py --sets asd skab msl smd
+    python benchmarks/criterion.py --sets asd skab msl smd batadal nab
 """
 
 import sys
@@ -16,13 +17,15 @@ import pandas as pd
 from _baselines import NearestRow, scaled
 from _data import Entity
 from _detectors import ranking
-from _markdown import markdown, pivot
+from _markdown import markdown, pivot, spreads
 from _report import Record, run_entities
 
 from skmemto import MEMTODetector
-from skmemto._smoothing import exponential_average
+from skmemto._history import overfitting, range_factor
+from skmemto._smoothing import smooth
+from skmemto._tails import fit_tail
 
-SETS = ("asd", "skab", "msl", "smd")
+SETS = ("asd", "skab", "msl", "smd", "batadal", "nab")
 LEAST = 1e-4  # of the largest scale
 
 
@@ -35,21 +38,30 @@ class Parts(NamedTuple):
     latent: np.ndarray
     nearest: np.ndarray  # distance to the nearest training row (n_test,)
     window: int
+    range_factor: np.ndarray  # (F,)
+    scores: np.ndarray  # of the detector itself (n_test,)
 
 
-def ratios(parts: Parts, scale: str, beyond: float, times: float) -> np.ndarray:
-    """Errors in units of the channel's own, in full up to its largest in training."""
+def ratios(
+    parts: Parts, scale: str, beyond: float, times: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Deviations of training and test in units of the channel's own, and the limits."""
     units = parts.train.mean(axis=0)
-    if scale == "mean + sd":
+    if scale != "mean":
         units = units + parts.train.std(axis=0)
     never_erred = units < LEAST * units.max()
     units = np.maximum(units, LEAST * units.max())
     largest = np.maximum(parts.train.max(axis=0), units) / units
     largest[never_erred] = largest.max()
     largest *= times
-    values = parts.test / units
-    excess = np.log(np.maximum(values / largest, 1))
-    return np.minimum(values, largest) * (1 + beyond * excess)
+    if scale == "mean + sd, range":
+        units, largest = units * parts.range_factor, largest / parts.range_factor
+    both = []
+    for deviations in (parts.train, parts.test):
+        values = deviations / units
+        excess = np.log(np.maximum(values / largest, 1))
+        both.append(np.minimum(values, largest) * (1 + beyond * excess))
+    return *both, largest
 
 
 def power_mean(values: np.ndarray, order: float) -> np.ndarray:
@@ -58,24 +70,48 @@ def power_mean(values: np.ndarray, order: float) -> np.ndarray:
     return (values**order).mean(axis=1) ** (1 / order)
 
 
+def rarity(
+    train: np.ndarray, test: np.ndarray, gap: int, more: float = 1
+) -> np.ndarray:
+    """How rare scores are, by those of training stretched to what they may become."""
+    train = more * train
+    mean = train.mean()
+    return fit_tail(mean + range_factor(train) * (train - mean), gap).rarity(test)
+
+
+def by_itself(values: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """The worst channel, all of the logarithm beyond its limit counted."""
+    return (values + 9 * np.maximum(values - largest, 0)).max(axis=1)
+
+
 def calibrated(
     parts: Parts,
     *,
-    scale: str = "mean + sd",
-    beyond: float = 0.1,  # what the logarithm of an error beyond the largest counts
-    times: float = 1,  # the largest error in training
+    scale: str = "mean + sd, range",
+    beyond: float = 0.1,  # what the logarithm of a deviation beyond the largest counts
+    times: float = 1,  # the largest deviation in training
     order: float = 4,
-    time_order: float = 1.5,
     share: float = 2 / 5,  # span of the average, of the window
-    longer: int = 5,  # times as long is the other span
+    alone: float | None = 1.0,  # decades that a row by itself has to be rarer
+    wider: int | None = 5,  # times the span: the wider surroundings
+    most_of_wider: float = 1.5,  # rarity up to which they count
     change: Callable[[np.ndarray, Parts], np.ndarray] = lambda scores, parts: scores,
 ) -> np.ndarray:
-    scores = change(power_mean(ratios(parts, scale, beyond, times), order), parts)
-    if not share:
-        return scores
+    train, test, largest = ratios(parts, scale, beyond, times)
+    means = [power_mean(train, order), change(power_mean(test, order), parts)]
     span = max(1, int(share * parts.window))
-    spans = [span, longer * span] if longer else [span]
-    return exponential_average(scores**time_order, *spans) ** (1 / time_order)
+    near = [smooth(values, span, means[0].mean()) for values in means]
+    scores = near[1]
+    if alone is not None:
+        worst = (by_itself(values, largest) for values in (train, test))
+        more = overfitting(len(train))
+        scores = np.fmax(rarity(*near, span, more), rarity(*worst, 0) - alone)
+    if wider is not None:
+        wide = (smooth(values, wider * span, means[0].mean()) for values in means)
+        of_wider = rarity(*wide, wider * span, overfitting(len(train)))
+        excess = np.maximum(of_wider - most_of_wider, 0)
+        scores = np.fmax(scores, of_wider - 0.98 * excess)
+    return scores
 
 
 def latent(parts: Parts) -> np.ndarray:
@@ -88,38 +124,38 @@ def mean_error(scores: np.ndarray, parts: Parts) -> np.ndarray:
 
 
 # Parameters of `calibrated`: all that a step does not have yet, then all that changes.
-MEANS = {"order": 1, "time_order": 1}
+ONE_SCOPE = {"alone": None, "wider": None}
 NO_LIMIT = {"times": np.inf}
-ONE_SPAN = {"share": 2 / 3, "longer": 0}
-ROWS = MEANS | NO_LIMIT | {"share": 0}
+NO_RANGE = {"scale": "mean + sd"} | ONE_SCOPE
+ROWS = NO_RANGE | NO_LIMIT | {"order": 1}
 STEPS: dict[str, dict[str, Any]] = {
-    "mean ISD": ROWS | {"change": mean_error},
-    "+ channels by their training mean": ROWS | {"scale": "mean"},
-    "+ by mean and standard deviation": ROWS,
-    "+ exponential average": MEANS | NO_LIMIT | ONE_SPAN,
-    "+ logarithm beyond the largest error": MEANS | ONE_SPAN,
-    "+ power mean over channels": {"time_order": 1} | ONE_SPAN,
-    "+ power mean over time": ONE_SPAN,
-    "+ a second, longer span = calibrated": {},
+    "mean ISD": ROWS | {"share": 0, "change": mean_error},
+    "+ channels by their training mean": ROWS | {"share": 0, "scale": "mean"},
+    "+ by mean and standard deviation": ROWS | {"share": 0},
+    "+ exponential average": ROWS,
+    "+ logarithm beyond the largest deviation": NO_RANGE | {"order": 1},
+    "+ power mean over channels": NO_RANGE,
+    "+ channels that may go further count less": ONE_SCOPE,
+    "+ a row by itself": {"wider": None},
+    "+ wider surroundings": {},
 }
+ITSELF = "+ ends of a series, stuck sensors = calibrated"
 CHANGES: dict[str, dict[str, Any]] = {
     "over channels: order 1 (mean)": {"order": 1},
     "over channels: order 2": {"order": 2},
     "over channels: order 8": {"order": 8},
     "over channels: maximum": {"order": np.inf},
-    "over time: order 1.25": {"time_order": 1.25},
-    "over time: order 2": {"time_order": 2},
     "no limit": NO_LIMIT,
-    "nothing beyond the largest error": {"beyond": 0},
-    "nothing beyond twice the largest error": {"beyond": 0, "times": 2},
+    "nothing beyond the largest deviation": {"beyond": 0},
     "twice the share of the logarithm": {"beyond": 0.2},
-    "half of both spans": {"share": 1 / 5},
-    "twice both spans": {"share": 4 / 5},
-    "the longer one 3 times": {"longer": 3},
-    "the longer one 10 times": {"longer": 10},
+    "half of the span": {"share": 1 / 5},
+    "twice the span": {"share": 4 / 5},
+    "a row by itself as good as with neighbours": {"alone": 0.0},
+    "a row by itself 2 decades rarer": {"alone": 2.0},
+    "wider surroundings 10 times": {"wider": 10},
+    "wider surroundings without a limit": {"most_of_wider": np.inf},
     "plus LSD": {"change": lambda scores, p: scores + latent(p)},
     "LSD alone": {"change": lambda scores, p: latent(p)},
-    "times LSD ** (1 / 8)": {"change": lambda scores, p: scores * p.latent ** (1 / 8)},
     "times (distance to the nearest training row) ** (1 / 4)": {
         "change": lambda scores, p: scores * p.nearest ** (1 / 4)
     },
@@ -130,9 +166,16 @@ def parts_of(entity: Entity, seed: int) -> Parts:
     detector = MEMTODetector(random_state=seed).fit(entity.train)
     train, test = detector.deviations(entity.train), detector.deviations(entity.test)
     neighbor = scaled(NearestRow(random_state=seed), clip=30).fit(entity.train)
-    nearest = -neighbor.score_samples(entity.test)
-    window = detector.window_size_
-    return Parts(train.input, test.input, train.latent, test.latent, nearest, window)
+    return Parts(
+        train.input,
+        test.input,
+        train.latent,
+        test.latent,
+        nearest=-neighbor.score_samples(entity.test),
+        window=detector.window_size_,
+        range_factor=detector.range_factor_,
+        scores=-detector.score_samples(entity.test),
+    )
 
 
 def evaluate(entity: Entity, seed: int) -> Iterator[Record]:
@@ -140,13 +183,25 @@ def evaluate(entity: Entity, seed: int) -> Iterator[Record]:
     for name, parameters in (STEPS | CHANGES).items():
         scores = calibrated(parts, **parameters)
         yield {"criterion": name} | ranking(entity.labels, scores)
+    yield {"criterion": ITSELF} | ranking(entity.labels, parts.scores)
 
 
 def table(records: pd.DataFrame) -> str:
-    """One row per criterion: AUROC / average precision in %, mean over entities."""
+    """One row per criterion: AUROC / average precision in %, mean over entities.
+
+    The last column is the geometric mean over the sets of the average precision, in
+    units of that of the row `ITSELF`.
+    """
     cell = "{auroc:.1%} / {average_precision:.1%}"
     cells = pivot(records, "criterion", "set", cell, "{} AUROC / AP")
-    rows = [*STEPS, "*changes to the last*", *CHANGES]
+    means = {
+        key: spreads(group)["average_precision"].mean
+        for key, group in records.groupby(["criterion", "set"])
+    }
+    logs = pd.Series(means).map(np.log).unstack()
+    whole = np.exp((logs - logs.loc[ITSELF]).mean(axis=1))
+    cells["AP, geometric mean"] = whole.map("{:.3f}".format)
+    rows = [*STEPS, ITSELF, "*changes to the last but one*", *CHANGES]
     return markdown(cells.reindex(rows), corner="criterion")
 
 

@@ -17,9 +17,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ablation
+import alarms
 import pandas as pd
 import scale
 import speed
+import steady
 from _markdown import markdown, pivot, texts
 from _report import read, read_report, show
 
@@ -41,9 +43,19 @@ PAPERS = {
 
 def accuracy() -> str:
     cells = pivot(read("accuracy", "accuracy-msl"), "detector", "set", AUROC_AP)
-    cells = cells[["asd", "skab", "msl", "smd"]]
+    cells = cells[list(alarms.SETS)]
     cells = cells.rename(index={"MEMTODetector": "**MEMTODetector**"})
     return markdown(cells, corner="AUROC / AP, %")
+
+
+def alarms_on_real_data() -> str:
+    """Alarms of the runs that the table of accuracy shows, and of `rebase=None`."""
+    records = read("accuracy", "accuracy-msl")
+    lasting = read("alarms")
+    lasting = lasting[lasting["detector"].str.contains("rebase")]
+    lasting = lasting[lasting["decades"] == 0]
+    records = pd.concat([records[records["detector"].isin(alarms.COMPARED)], lasting])
+    return alarms.table(records.assign(decades=0.0))
 
 
 def second() -> str:
@@ -88,12 +100,15 @@ def rows_of_scale() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
+    "alarms": alarms_on_real_data,
     "second": second,
     "paper": paper,
     "ablation": parts_of_memto,
     "speed-network": lambda: speed.part_of(read("speed"), "network"),
     "speed-layer": lambda: speed.part_of(read("speed"), "layer"),
     "scale": rows_of_scale,
+    "steady-labels": lambda: steady.same_labels(read("steady")),
+    "steady-scores": lambda: steady.meaning(read("steady")),
 }
 
 

@@ -20,7 +20,7 @@ class AbsurdValueWarning(UserWarning):
     ...     detector = MEMTODetector(max_iter=1, random_state=0).fit(X)
     >>> print(caught[0].message)
     X holds values far from all others of their channel: channel 0 has 1, the first is
-    -200.0 in row 150. They are taken as missing; make them NaN to silence this.
+    -200 in row 150. They are taken as missing; make them NaN to silence this.
     """
 
 

@@ -7,28 +7,9 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import QUICK, make_waves
-from toy import run, write_toy
+from conftest import QUICK, SMALL, make_waves
 
 from skmemto import MEMTODetector, _auto
-
-SMALL = partial(MEMTODetector, d_model=16, n_layers=1, max_iter=1)
-
-
-@pytest.fixture
-def measure(load, tmp_path, monkeypatch, capsys):
-    """Run a script, by default on the set "toy": records as a frame, and its output."""
-    write_toy(tmp_path)
-
-    def run_script(name, *options, quick=True, data=("--sets", "toy")):
-        script = load(name)
-        if quick:
-            monkeypatch.setattr(script, "MEMTODetector", SMALL)
-        status, records = run(script, tmp_path, *options, data=data)
-        assert status == 0
-        return pd.DataFrame(records), capsys.readouterr().out
-
-    return run_script
 
 
 @pytest.mark.parametrize(
@@ -79,18 +60,6 @@ def test_hit_rate(load):
     assert (start, stop, channels.tolist()) == (3, 7, [0, 3])
 
 
-def test_thresholds(measure):
-    records, table = measure("thresholds")
-    assert len(records) == 2 * 5
-    quantile = records[records["threshold"] == "99 % quantile"]
-    assert (quantile["event_recall"] == 1).all()
-    assert quantile["false_alarms"].between(0, 0.5).all()
-    # The fewer are flagged in training, the fewer are elsewhere.
-    alarms = records.groupby("threshold")["false_alarms"].mean()
-    assert alarms["99 % quantile"] >= alarms["99.9 % quantile"]
-    assert "| toy | auto, early_stopping=True |" in table
-
-
 def test_missing(measure, load):
     records, table = measure("missing")
     script = load("missing")
@@ -106,23 +75,34 @@ def test_missing(measure, load):
 def test_criterion(measure, load):
     records, table = measure("criterion")
     script = load("criterion")
-    assert len(records) == 2 * len(script.STEPS | script.CHANGES)
-    assert table.count("*changes to the last*") == 1
-    train = make_waves(300)
-    detector = SMALL(random_state=0).fit(train)
-    X = make_waves(300, seed=1)
-    X[100:110, 0] += 50 * X[:, 0].std()
-    entity = load("_data").Entity("a", train, X, np.zeros(300))
-    *_, calibrated = script.STEPS.values()
-    by_hand = script.calibrated(script.parts_of(entity, 0), **calibrated)
-    np.testing.assert_allclose(by_hand, -detector.score_samples(X), rtol=1e-8)
+    ways = [*(script.STEPS | script.CHANGES), script.ITSELF]
+    assert records["criterion"].tolist() == 2 * ways
+    assert table.count("*changes to the last but one*") == 1
+    of_itself = next(r for r in table.splitlines() if r.startswith("| + ends of"))
+    assert of_itself.endswith("| 1.000 |")
+
+
+def test_the_last_step_is_the_detector_but_for_the_ends(load, monkeypatch):
+    script = load("criterion")
+    monkeypatch.setattr(script, "MEMTODetector", partial(SMALL, window_size=20))
+    train, X = make_waves(2000), make_waves(600, seed=1)
+    X[100:110, 0] += 5 * X[:, 0].std()
+    parts = script.parts_of(load("_data").Entity("a", train, X, np.zeros(600)), 0)
+    *_, last = script.STEPS.values()
+    midst = slice(60, -60)
+    by_hand, scores = script.calibrated(parts, **last)[midst], parts.scores[midst]
+    assert np.corrcoef(by_hand, scores)[0, 1] > 0.98
+    assert by_hand.argmax() == pytest.approx(scores.argmax(), abs=2)
 
 
 def test_every_criterion_differs(load):
     script = load("criterion")
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
     shapes = ((900, 4), (900, 4), 900, 900, 900)
-    parts = script.Parts(*(rng.standard_cauchy(shape) ** 2 for shape in shapes), 50)
+    arrays = [rng.standard_exponential(shape) for shape in shapes]
+    arrays[1][400:800] *= 1.3  # a little more, but for long
+    arrays[1][[100, 200, 210], [0, 1, 2]] = 20, 200, 40
+    parts = script.Parts(*arrays, 50, np.array([1.0, 1.2, 1.5, 2.0]), np.zeros(900))
     ways = (script.STEPS | script.CHANGES).values()
     scores = [script.calibrated(parts, **way) for way in ways]
     assert len({tuple(each) for each in scores}) == len(scores)
@@ -157,26 +137,6 @@ def test_compare_pyod(measure, monkeypatch):
     assert aurocs["PyOD"] > 0.9
     assert [row[:4] for row in table.splitlines()[2:6]] == ["| sk"] * 2 + ["| Py"] * 2
     assert "| PyOD / skmemto |  |  | 0.0 | 0.0 |" in table
-
-
-def test_alarms(measure):
-    options = ["--rows", "200", "400", "--epochs", "1"]
-    records, table = measure("alarms", *options, data=())
-    assert records["rows"].tolist() == [200] * 3 + [400] * 3
-    assert records["alarms"].between(0, 1).all()
-    assert "| false alarms, % | 200 rows | 400 rows |" in table
-
-
-def test_alarms_come_from_a_stationary_series(load):
-    alarms = load("alarms")
-    X = alarms.autoregression(20_000, np.random.default_rng(0))
-    first, second = X[:10_000], X[10_000:]
-    np.testing.assert_allclose(first.std(axis=0), second.std(axis=0), rtol=0.1)
-    # Each row is a matrix of spectral radius 0.9 times the one before, plus noise.
-    matrix, *_ = np.linalg.lstsq(X[:-1], X[1:])
-    assert abs(np.linalg.eigvals(matrix)).max() == pytest.approx(0.9, abs=0.02)
-    residual = X[1:] - X[:-1] @ matrix
-    np.testing.assert_allclose(np.cov(residual.T), np.eye(12), atol=0.05)
 
 
 def test_fleet(measure):
