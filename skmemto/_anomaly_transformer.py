@@ -171,10 +171,11 @@ class AnomalyTransformerDetector(ExplainingDetector):
     up to a rarity of 1.5 and so raises no alarm. How rare each is follows from the
     training data, stretched by how few of its rows are independent, and extrapolated by
     a generalised Pareto distribution [2]_. Averages are taken as larger by 80 / n of n
-    rows, since those learned from are reconstructed better than others. Rows at the ends of a series, and of series
-    shorter than the window, are measured by how well rows with as little context are
-    reconstructed. A channel that always moves and then repeats its value four times or
-    more is stuck: those rows are as rare as one in all training rows.
+    rows, since those learned from are reconstructed better than others. Rows at the
+    ends of a series, and of series shorter than the window, are measured by how well
+    rows with as little context are reconstructed. A channel that always moves and then
+    repeats its value four times or more is stuck: those rows are as rare as one in all
+    training rows.
 
     Absurd values, far from all others of their channel, are missing where normal data
     are learned from (with an ``AbsurdValueWarning``), and are never shown to the
