@@ -78,7 +78,7 @@ class AnomalyTransformerDetector(ExplainingDetector):
         Span, in rows, over which a lasting change of a channel is taken in as its new
         normal, so that alarms for it end: with "calibrated", `decision_function`,
         `predict` and `events` measure a channel by its level in the rows before, where
-        that is above all that the training data have shown. "auto" is 40 windows; but
+        that is above all that the training data have shown. "auto" is 30 windows; but
         at a window of 1 it is None, which never does: alarms last as long as the
         change. `score_samples` is free of it.
     standardize : bool, default=True

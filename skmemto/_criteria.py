@@ -110,6 +110,11 @@ class Calibration(NamedTuple):
     scale: NDArray[np.float64]  # what they are divided by
     limit: NDArray[np.float64]  # what counts in full at most
 
+    @property
+    def largest(self) -> NDArray[np.float64]:
+        """Return the largest ratio of each channel that counts in full (F,)."""
+        return self.limit / self.scale
+
 
 @dataclass(frozen=True)
 class CalibratedCriterion(Criterion):
@@ -128,53 +133,55 @@ class CalibratedCriterion(Criterion):
     def ratios(
         self, deviations: RowDeviations, series: SeriesBounds
     ) -> NDArray[np.float64]:
-        """Return the deviations (n, F) in units of each channel's own."""
-        return limited_ratios(
-            in_context(deviations, series, self.context), self.calibration
-        )
+        """Return the deviations (n, F) in units of each channel's own, limited."""
+        ratios = to_ratios(deviations, series, self.context, self.calibration)
+        if self.follower is not None:
+            self.follower.rebase(ratios, deviations.rows)
+        return limited(ratios, self.calibration.largest)
 
     def reduce(
         self, deviations: RowDeviations, series: SeriesBounds
     ) -> tuple[NDArray[np.float64], ...]:
         """Take the worst of the channels, and their power mean."""
-        ratios = self.ratios(deviations, series)
-        if self.follower is not None:
-            self.follower.rebase(ratios, deviations.rows)
-        return reduce_ratios(ratios, self.calibration)
+        return reduce_ratios(self.ratios(deviations, series), self.calibration.largest)
 
     def score(self, *numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how rare the rows are."""
         return self.rarity.of_series(Reduced(*numbers))
 
 
-def in_context(
-    deviations: RowDeviations, series: SeriesBounds, context: Context
+def to_ratios(
+    deviations: RowDeviations,
+    series: SeriesBounds,
+    context: Context,
+    calibration: Calibration,
 ) -> NDArray[np.float64]:
-    """Return input deviations (n, F) as they would be in the midst of a long series."""
-    values = deviations.input.copy()
-    context.apply(values, deviations.rows, series)
-    return values
+    """Return the deviations (n, F) in units of each channel's own.
 
-
-def limited_ratios(
-    deviations: NDArray[np.float64], calibration: Calibration
-) -> NDArray[np.float64]:
-    """Divide deviations (n, F) by their scales, limiting them softly."""
-    scale, limit = calibration
-    ratios = deviations / limit
-    excess = np.zeros_like(ratios)
-    np.log(ratios, out=excess, where=ratios > 1)  # slow, and few exceed 1
-    np.minimum(ratios, 1.0, out=ratios)
-    ratios *= limit / scale
-    ratios *= 1 + _SHARE_BEYOND * excess
+    As they would be in the midst of a long series.
+    """
+    ratios = deviations.input / calibration.scale
+    context.apply(ratios, deviations.rows, series)
     return ratios
 
 
+def limited(
+    ratios: NDArray[np.float64], largest: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Limit ratios (n, F) softly, beyond the largest of each channel."""
+    values = ratios / largest
+    excess = np.zeros_like(values)
+    np.log(values, out=excess, where=values > 1)  # slow, and few exceed 1
+    np.minimum(values, 1.0, out=values)
+    values *= largest
+    values *= 1 + _SHARE_BEYOND * excess
+    return values
+
+
 def reduce_ratios(
-    ratios: NDArray[np.float64], calibration: Calibration
+    ratios: NDArray[np.float64], largest: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the worst of the ratios (n, F) of each row, and their power mean."""
-    largest = calibration.limit / calibration.scale
+    """Return the worst of the limited ratios (n, F) of each row, and the power mean."""
     # What is beyond the limit, by the larger share of its logarithm.
     beyond = (_SHARE_BEYOND_ALONE / _SHARE_BEYOND - 1) * (ratios - largest)
     worst = np.fmax.reduce(ratios + np.maximum(beyond, 0.0), axis=1)

@@ -3,7 +3,9 @@
 The level of a channel is the running average, over the rows before, of the logarithm of
 its deviation ratio. Where it is above the highest level of the training data the
 channel has moved on, and is measured by its new level: what began as an alarm ends,
-while other channels, and this one where it moves again, are watched as before.
+while other channels, and this one where it moves again, are watched as before. So
+ratios are divided before they are limited: a limited one, divided by ever so little,
+would be within the limit, and nothing on top of a change could be seen.
 """
 
 from collections.abc import Iterator
@@ -17,6 +19,9 @@ from skmemto._series import SeriesBounds
 
 # Added before the logarithm: below this share of its usual size all is quiet.
 _FLOOR = 0.05
+# A ratio counts up to so many times the largest of the training data: with less,
+# alarms end sooner, and what comes on top of a change is hidden.
+_MOST = 10.0
 # A channel whose level is so many times the highest of the training data is reported.
 _REPORTED = 2.0
 
@@ -27,6 +32,7 @@ class Levels(NamedTuple):
     span: int  # rows, of the running average
     usual: NDArray[np.float64]  # (F,)
     highest: NDArray[np.float64]  # (F,)
+    most: NDArray[np.float64]  # ratio that counts at most (F,), itself no logarithm
 
 
 class MovedChannel(NamedTuple):
@@ -37,11 +43,25 @@ class MovedChannel(NamedTuple):
     factor: float  # its level, in units of the highest of the training data
 
 
-def usual_levels(ratios: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean logarithm of each channel's ratios (n, F), 0 where unknown."""
+def starting_levels(
+    ratios: NDArray[np.float64], largest: NDArray[np.float64], span: int
+) -> Levels:
+    """Start from the mean logarithm of each channel's ratios (n, F), 0 where unknown.
+
+    Parameters
+    ----------
+    ratios : ndarray of shape (n, n_features)
+        Of normal rows.
+    largest : ndarray of shape (n_features,)
+        Ratio of normal rows.
+    span : int
+        Rows, of the running average.
+    """
     logs = np.log(ratios + _FLOOR)
     known = ~np.isnan(logs)
-    return np.where(known, logs, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    total, count = np.where(known, logs, 0.0).sum(axis=0), known.sum(axis=0)
+    usual = total / np.maximum(count, 1)
+    return Levels(span, usual, np.full_like(usual, -np.inf), _MOST * largest)
 
 
 class LevelFollower:
@@ -59,7 +79,7 @@ class LevelFollower:
         self, ratios: NDArray[np.float64], rows: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return the levels (n, F) before each of the next rows, from their ratios."""
-        logs = np.log(ratios + _FLOOR)
+        logs = np.log(np.minimum(ratios, self.normal.most) + _FLOOR)
         logs = np.where(np.isnan(logs), self.normal.usual, logs)
         levels = np.empty_like(logs)
         for is_first, part in _of_series(rows, self.series):
@@ -80,7 +100,9 @@ class LevelFollower:
         """Divide ratios (n, F) by what their channels have moved, in place."""
         factors = np.exp(self.before(ratios, rows) - self.normal.highest)
         self._report(factors, rows)
-        ratios /= np.maximum(factors, 1.0)
+        moved = factors > 1
+        np.minimum(ratios, self.normal.most, out=ratios, where=moved)
+        np.divide(ratios, factors, out=ratios, where=moved)
 
     def _report(self, factors: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
         """Note since when channels have been elsewhere, and who still is at the end."""

@@ -17,13 +17,13 @@ from skmemto._criteria import (
     CalibratedCriterion,
     Calibration,
     Criterion,
-    in_context,
-    limited_ratios,
+    limited,
     powers,
     reduce_ratios,
+    to_ratios,
 )
 from skmemto._deviations import RowDeviations
-from skmemto._levels import LevelFollower, Levels, usual_levels
+from skmemto._levels import LevelFollower, Levels, starting_levels
 from skmemto._rarity import Reduced, fit_rarity
 from skmemto._series import SeriesBounds
 from skmemto._smoothing import smooth
@@ -126,15 +126,15 @@ def calibrate(
     )
     # A channel that may yet go further counts less.
     calibration = Calibration(spread * range_factor, limit)
-    usual = usual_levels(limited_ratios(sample, calibration))
-    levels = Levels(level_span, usual, np.full_like(usual, -np.inf))
+    largest = calibration.largest
+    levels = starting_levels(sample / calibration.scale, largest, level_span)
     follower = LevelFollower(levels, series)
     reduced = Reduced(*np.full((2, int(series[-1, 1])), np.nan))
     for part in deviations_of(series):
-        ratios = limited_ratios(in_context(part, series, context), calibration)
+        ratios = to_ratios(part, series, context, calibration)
         before = follower.before(ratios, part.rows)
         np.fmax(levels.highest, before.max(axis=0), out=levels.highest)
-        worst, mean = reduce_ratios(ratios, calibration)
+        worst, mean = reduce_ratios(limited(ratios, largest), largest)
         reduced.worst[part.rows], reduced.mean[part.rows] = worst, mean
     rarity = fit_rarity(reduced, series, span)
     criterion = CalibratedCriterion(calibration, context, rarity)

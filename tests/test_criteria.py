@@ -17,11 +17,11 @@ from skmemto._criteria import (
     InputDeviation,
     LatentDeviation,
     SoftmaxCriterion,
-    in_context,
-    limited_ratios,
+    limited,
     observed_mean,
     powers,
     reduce_ratios,
+    to_ratios,
     windowed_softmax,
 )
 from skmemto._deviations import RowDeviations
@@ -160,10 +160,14 @@ def deviations_around(limits, seed=0):
     return values
 
 
+def limited_ratios(deviations, calibration):
+    return limited(deviations / calibration.scale, calibration.largest)
+
+
 def test_ratios_equal_naive():
     deviations = deviations_around(CALIBRATION.limit)
     ratios = limited_ratios(deviations, CALIBRATION)
-    worst, mean = reduce_ratios(ratios, CALIBRATION)
+    worst, mean = reduce_ratios(ratios, CALIBRATION.largest)
     for row, values in enumerate(deviations):
         channels = zip(values, *CALIBRATION, strict=True)
         expected = [naive.ratio(*channel, share=0.1) for channel in channels]
@@ -178,13 +182,13 @@ def test_ratios_equal_naive():
 
 
 def test_what_was_given_stays_as_it_was():
-    deviations = deviations_around(CALIBRATION.limit)
-    before = deviations.copy()
-    ratios = limited_ratios(deviations, CALIBRATION)
-    assert_array_equal(deviations, before)
+    ratios = deviations_around(CALIBRATION.largest)
     before = ratios.copy()
-    reduce_ratios(ratios, CALIBRATION)
+    values = limited(ratios, CALIBRATION.largest)
     assert_array_equal(ratios, before)
+    before = values.copy()
+    reduce_ratios(values, CALIBRATION.largest)
+    assert_array_equal(values, before)
 
 
 def test_beyond_the_limit_of_a_channel_the_logarithm_counts():
@@ -202,7 +206,7 @@ def test_a_channel_by_itself_is_seen_among_many():
     deviations = np.full((2, 100), 1.0)
     deviations[1, 50] = 300.0
     ratios = limited_ratios(deviations, calibration)
-    worst, mean = reduce_ratios(ratios, calibration)
+    worst, mean = reduce_ratios(ratios, calibration.largest)
     assert worst[1] / worst[0] > 10
     assert mean[1] / mean[0] < 2
 
@@ -235,18 +239,19 @@ def test_calibrated_deviations_are_those_in_full_context():
     two = np.array([[0, 20], [20, 30]])
     deviations = random_deviations(30)
     before = deviations.input.copy()
-    values = in_context(deviations, two, criterion.context)
+    ratios = to_ratios(deviations, two, criterion.context, CALIBRATION)
     assert_array_equal(deviations.input, before)
     at_edge = np.isin(np.arange(30), [0, 19, 20, 29])
-    assert_allclose(values[at_edge], before[at_edge] / 4)
-    assert_array_equal(values[~at_edge], before[~at_edge])
-    expected = limited_ratios(values, CALIBRATION)
+    scaled = before / CALIBRATION.scale
+    assert_allclose(ratios[at_edge], scaled[at_edge] / 4)
+    assert_array_equal(ratios[~at_edge], scaled[~at_edge])
+    expected = limited(ratios, CALIBRATION.largest)
     assert_array_equal(criterion.ratios(deviations, two), expected)
-    worst, mean = criterion.reduce(deviations, two)
-    for array, of_ratios in zip(
-        (worst, mean), reduce_ratios(expected, CALIBRATION), strict=True
+    of_ratios = reduce_ratios(expected, CALIBRATION.largest)
+    for array, of_expected in zip(
+        criterion.reduce(deviations, two), of_ratios, strict=True
     ):
-        assert_array_equal(array, of_ratios)
+        assert_array_equal(array, of_expected)
 
 
 def test_calibrated_scores_are_rarities():
@@ -258,12 +263,12 @@ def test_calibrated_scores_are_rarities():
 
 
 def test_channels_that_have_moved_on_are_measured_by_their_new_level():
-    one, quiet = np.array([[0, 400]]), np.log(1.05)
+    one, quiet = np.array([[0, 400]]), np.full(3, np.log(1.05))
     deviations = random_deviations(400)._replace(input=np.ones((400, 3)))
     deviations.input[100:, 1] = 20.0
     calibration = Calibration(np.ones(3), np.full(3, 100.0))
     criterion = make_calibrated(calibration, SPAN)
-    levels = Levels(20, np.full(3, quiet), np.full(3, quiet))
+    levels = Levels(20, quiet, quiet, np.full(3, 2000.0))
     following = CalibratedCriterion(
         calibration, criterion.context, criterion.rarity, LevelFollower(levels, one)
     )
@@ -274,6 +279,22 @@ def test_channels_that_have_moved_on_are_measured_by_their_new_level():
     assert_allclose(rebased[200:], 1.0, rtol=0.06)
     assert (worst[100:] == 20).all() and (mean[100:] > 10).all()
     assert [m.channel for m in following.follower.moved] == [1]
+
+
+def test_what_comes_on_top_of_a_change_is_seen():
+    """A level that has hardly risen must not hide what is far beyond the limit."""
+    one, quiet = np.array([[0, 400]]), np.full(3, np.log(1.05))
+    deviations = random_deviations(400)._replace(input=np.ones((400, 3)))
+    deviations.input[100:110, 1] = 20.0  # soon over
+    deviations.input[[125, 130], 1] = 5.0, 200.0
+    calibration = Calibration(np.ones(3), np.full(3, 10.0))
+    usual = make_calibrated(calibration, SPAN)
+    levels = Levels(20, quiet, quiet, np.full(3, 200.0))
+    follower = LevelFollower(levels, one)
+    following = CalibratedCriterion(calibration, usual.context, usual.rarity, follower)
+    (worst, _), (rebased, _) = (c.reduce(deviations, one) for c in (usual, following))
+    assert rebased[125] < 0.8 * worst[125]
+    assert rebased[130] > 0.8 * worst[130]
 
 
 def test_missing_channels_do_not_count():

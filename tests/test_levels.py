@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmemto import _levels
-from skmemto._levels import LevelFollower, Levels, MovedChannel, usual_levels
+from skmemto._levels import LevelFollower, Levels, MovedChannel, starting_levels
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 SERIES = np.array([[0, 120], [120, 123], [123, 300]])
-NORMAL = Levels(20, np.log([0.5, 0.6, 0.7]), np.log([0.8, 0.9, 1.0]))
+NORMAL = Levels(
+    20, np.log([0.5, 0.6, 0.7]), np.log([0.8, 0.9, 1.0]), np.array([10.0, 15.0, 1e9])
+)
 
 
 def make_ratios():
@@ -30,7 +32,8 @@ def naive_before(ratios, series=SERIES, normal=NORMAL):
     before = np.full(ratios.shape, np.nan)
     for start, stop in series:
         for channel in range(ratios.shape[1]):
-            logs = np.log(ratios[start:stop, channel] + _levels._FLOOR)
+            capped = np.minimum(ratios[start:stop, channel], normal.most[channel])
+            logs = np.log(capped + _levels._FLOOR)
             before[start:stop, channel] = naive.levels(
                 logs, normal.usual[channel], normal.span
             )
@@ -63,7 +66,9 @@ def test_rebased_ratios_and_moved_channels_equal_naive_however_cut(cuts):
     follower, rebased = LevelFollower(NORMAL, SERIES), ratios.copy()
     in_parts(follower.rebase, rebased, cuts)
     factors = np.exp(naive_before(ratios) - NORMAL.highest)
-    assert_allclose(rebased, ratios / np.maximum(factors, 1), rtol=1e-9)
+    capped = np.minimum(ratios, NORMAL.most)
+    assert_allclose(rebased, np.where(factors > 1, capped / factors, ratios), rtol=1e-9)
+    assert ((factors > 1) & (ratios > NORMAL.most)).sum() > 100
     expected = list(naive.moved(factors, SERIES, NORMAL.span, _levels._REPORTED))
     assert [m[:2] for m in follower.moved] == [m[:2] for m in expected]
     assert {m.channel for m in follower.moved} == {0, 1}
@@ -71,9 +76,9 @@ def test_rebased_ratios_and_moved_channels_equal_naive_however_cut(cuts):
         assert found.factor == pytest.approx(factor)
 
 
-def follow(ratios, span=20, series=None):
+def follow(ratios, span=20, series=None, most=1e9):
     """Rebase the ratios of one channel that is usually 1; also what has moved."""
-    normal = Levels(span, np.array([0.0]), np.array([np.log(1.5)]))
+    normal = Levels(span, np.array([0.0]), np.array([np.log(1.5)]), np.array([most]))
     series = np.array([[0, len(ratios)]]) if series is None else series
     follower = LevelFollower(normal, series)
     rebased = np.array(ratios, dtype=float)[:, np.newaxis]
@@ -112,10 +117,23 @@ def test_the_longer_the_span_the_longer_the_alarm():
     assert lengths[2] == pytest.approx(4 * lengths[1], rel=0.1)
 
 
+def test_a_change_beyond_all_measure_ends_as_others_do():
+    ratios = np.ones(300)
+    ratios[100:] = 1e12
+    rebased, _ = follow(ratios, most=200.0)
+    assert rebased[100] == 1e12
+    assert rebased[200:].max() < 2
+    # Nor does it hide for long what comes after it.
+    ratios[120:] = 1.0
+    ratios[140] = 30.0
+    assert follow(ratios, most=200.0)[0][140] > 20
+    assert follow(ratios)[0][140] < 5
+
+
 def test_one_huge_row_moves_no_channel():
     ratios = np.ones(200)
     ratios[100] = 1e6
-    rebased, moved = follow(ratios)
+    rebased, moved = follow(ratios, most=200.0)
     assert (rebased == ratios).sum() > 150
     assert (rebased[101:] > 0.2).all()
     assert moved == []
@@ -161,7 +179,7 @@ def test_a_gap_brings_a_channel_back():
     assert rebased[250] > 8
 
 
-def test_usual_levels_are_mean_logarithms():
+def test_levels_start_from_mean_logarithms():
     ratios = np.array([[1.0, np.nan, 0.0], [3.0, np.nan, np.nan], [2.0, np.nan, 4.0]])
     floor = _levels._FLOOR
     expected = [
@@ -169,11 +187,15 @@ def test_usual_levels_are_mean_logarithms():
         0.0,
         np.log([floor, 4 + floor]).mean(),
     ]
-    assert_allclose(usual_levels(ratios), expected)
+    largest = np.array([1.0, np.nan, 7.0])
+    levels = starting_levels(ratios, largest, 9)
+    assert_allclose(levels.usual, expected)
+    assert_allclose(levels.most, _levels._MOST * largest)
+    assert levels.span == 9 and (levels.highest == -np.inf).all()
 
 
 def test_channels_never_seen_stay_unknown():
-    normal = Levels(5, np.zeros(2), np.zeros(2))
+    normal = Levels(5, np.zeros(2), np.zeros(2), np.array([20.0, np.nan]))
     follower = LevelFollower(normal, np.array([[0, 50]]))
     ratios = np.column_stack([np.ones(50), np.full(50, np.nan)])
     follower.rebase(ratios, np.arange(50))

@@ -6,13 +6,14 @@ import pytest
 from conftest import make_calibrated, make_waves, punch_holes
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmemto import _blockwise, _context, _criteria, _rarity, _scoring
+from skmemto import _blockwise, _context, _criteria, _levels, _rarity, _scoring
 from skmemto._context import piece_bounds
 from skmemto._criteria import (
     Calibration,
     InputDeviation,
     LatentDeviation,
     SoftmaxCriterion,
+    to_ratios,
 )
 from skmemto._deviations import RowDeviations
 from skmemto._levels import LevelFollower
@@ -256,13 +257,14 @@ def test_levels_equal_naive():
     for channel, (scale, limit) in enumerate(calibration):
         of_sample, logs = (
             [
-                np.log(naive.ratio(values[row][channel], scale, limit, 0.1) + 0.05)
+                np.log(min(values[row][channel], _levels._MOST * limit) / scale + 0.05)
                 for row in rows
             ]
             for values, rows in ((full, sampled), (in_context, range(400)))
         )
         usual = naive.mean(of_sample)
         assert levels.usual[channel] == pytest.approx(usual)
+        assert levels.most[channel] == pytest.approx(_levels._MOST * limit / scale)
         before = [naive.levels(logs[a:b], usual, LEVEL_SPAN) for a, b in TRAIN]
         assert levels.highest[channel] == pytest.approx(np.concatenate(before).max())
 
@@ -272,7 +274,8 @@ def test_training_rows_themselves_have_not_moved_on():
     normal = calibrated(squares)
     follower = LevelFollower(normal.levels, TRAIN)
     for part in less_context_more_deviation(squares)(TRAIN):
-        ratios = normal.criterion.ratios(part, TRAIN)
+        criterion = normal.criterion
+        ratios = to_ratios(part, TRAIN, criterion.context, criterion.calibration)
         before = ratios.copy()
         follower.rebase(ratios, part.rows)
         assert_allclose(ratios, before, rtol=1e-12)
