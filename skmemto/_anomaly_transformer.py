@@ -74,6 +74,15 @@ class AnomalyTransformerDetector(ExplainingDetector):
         both sides: a row k steps away weighs ``((s - 1) / (s + 1)) ** k``, as in
         pandas. 1 means none. "auto" takes two fifths of the window for "calibrated" and
         1 otherwise.
+    lookahead : int or "auto", default="auto"
+        How many later rows may count in what is said of a row. "auto": all, for
+        recordings. A number is for live data: each row has a window of its own, which
+        ends at most half as many rows after it, the averages over time take in at most
+        the rest, and calibration and threshold are those of scores made in the same
+        way. With 0 all rows are judged by what came before them, and the scores of a
+        series do not change as rows are added to it. Scoring then takes about
+        `window_size_` / 2 times as long, and `score_stride` is not used. "softmax"
+        knows only "auto".
     rebase : int, "auto" or None, default="auto"
         Span, in rows, over which a lasting change of a channel is taken in as its new
         normal, so that alarms for it end: with "calibrated", `decision_function`,
@@ -251,6 +260,7 @@ class AnomalyTransformerDetector(ExplainingDetector):
         criterion: Literal["calibrated", "softmax", "isd", "lsd"] = "calibrated",
         score_stride: int | Literal["auto"] = "auto",
         smoothing: int | Literal["auto"] = "auto",
+        lookahead: int | Literal["auto"] = "auto",
         rebase: int | Literal["auto"] | None = "auto",
         standardize: bool = True,
         max_iter: int = 6,
@@ -279,6 +289,7 @@ class AnomalyTransformerDetector(ExplainingDetector):
         self.criterion = criterion
         self.score_stride = score_stride
         self.smoothing = smoothing
+        self.lookahead = lookahead
         self.rebase = rebase
         self.standardize = standardize
         self.max_iter = max_iter

@@ -31,6 +31,7 @@ from skmemto._deviations import (
 from skmemto._device import make_generator, resolve_device, usable_device
 from skmemto._history import range_factors
 from skmemto._levels import LevelFollower
+from skmemto._lookahead import Lookahead
 from skmemto._messages import warn_of_absurd, warn_of_drift, warn_of_short_history
 from skmemto._nn.network import WindowNetwork, build_empty, pack, unpack
 from skmemto._parameters import SharedParameters
@@ -95,6 +96,7 @@ class BaseWindowDetector(
 
     def _fit(self, X: NDArray, series: SeriesBounds, reporter: FitReporter) -> None:
         """Split, scale, build, train, calibrate, set the threshold."""
+        self._check_together()
         rng = _distributed.agree(X, series, check_random_state(self.random_state))
         self.device_ = resolve_device(self.device)
         learned, held_out = self._hold_out(X, series)
@@ -127,12 +129,21 @@ class BaseWindowDetector(
             )
         return learned, held_out
 
-    def _build(self, rng: np.random.RandomState) -> WindowNetwork:
+    def _check_together(self) -> None:
+        """Raise where parameters do not go together."""
         if self.d_model % self.n_heads:
             raise ValueError(
                 f"The 'n_heads' parameter of {type(self).__name__} must divide "
                 f"d_model={self.d_model}. Got {self.n_heads} instead."
             )
+        if self.criterion == "softmax" and self.lookahead != "auto":
+            raise ValueError(
+                f"The 'lookahead' parameter of {type(self).__name__} must be 'auto' "
+                "with criterion='softmax', which weighs the rows of a window against "
+                f"each other. Got {self.lookahead!r} instead."
+            )
+
+    def _build(self, rng: np.random.RandomState) -> WindowNetwork:
         config = self._network_config()
         network = build_empty(lambda: self._network_class(config))
         network.initialize(make_generator(rng))
@@ -184,6 +195,7 @@ class BaseWindowDetector(
             span=span,
             level_span=_auto.level_span(self.rebase, self.window_size_),
             range_factor=self.range_factor_,
+            lookahead=self._lookahead(),
         )
         self.offset_ = -self._threshold(X, series, gap=span)
 
@@ -372,6 +384,7 @@ class BaseWindowDetector(
             self.scaler_,
             self.window_size_,
             stride,
+            self._lookahead().window,
             self.device_,
             self.precision,
         )
@@ -382,7 +395,11 @@ class BaseWindowDetector(
         span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
         if self.criterion == "softmax":
             return SoftmaxCriterion(span, self.window_size_, self.temperature)
-        return {"isd": InputDeviation, "lsd": LatentDeviation}[self.criterion](span)
+        of_deviation = {"isd": InputDeviation, "lsd": LatentDeviation}[self.criterion]
+        return of_deviation(span, self._lookahead().smoothing)
+
+    def _lookahead(self) -> Lookahead:
+        return Lookahead.of(self.lookahead, self.window_size_)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -66,6 +66,7 @@ def measure_context(
     pieces: list[SeriesBounds],
     deviations_of: Callable[[SeriesBounds], NDArray[np.float64]],
     in_full: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    lookahead: int | None = None,
 ) -> Context:
     """Compare the deviations of pieces with those of the same rows in full context.
 
@@ -77,7 +78,12 @@ def measure_context(
         Gives the input deviations (n, F) of the rows of pieces, one after the other.
     in_full : callable
         Gives the input deviations (n, F) of rows (n,) in their full context.
+    lookahead : int or None
+        Later rows that a window of a row's own has. With a number the context of a row
+        is the rows before it, up to a window, and these: each has a factor.
     """
+    if lookahead is not None:
+        pieces = pieces[-1:]
     factors = []
     for bounds in pieces:
         length = int(bounds[0, 1] - bounds[0, 0])
@@ -89,6 +95,11 @@ def measure_context(
         factors.append(_ratio(_row_means(alone), _row_means(full)))
     n_edge = min(_N_EDGE_ROWS, length)
     by_place = _ratio(alone, full)  # of the pieces as long as a window
+    if lookahead is not None:
+        any_length, n_before = np.ones((1, alone.shape[-1])), length - lookahead
+        return Context(
+            np.array([1]), any_length, by_place[:n_before], by_place[n_before:][::-1]
+        )
     lengths = np.array([bounds[0, 1] - bounds[0, 0] for bounds in pieces])
     return Context(
         lengths, np.array(factors), by_place[:n_edge], by_place[::-1][:n_edge]

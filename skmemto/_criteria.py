@@ -21,7 +21,7 @@ from skmemto._deviations import RowDeviations
 from skmemto._levels import LevelFollower
 from skmemto._rarity import Rarity, Reduced
 from skmemto._series import SeriesBounds
-from skmemto._smoothing import smooth
+from skmemto._smoothing import own_share, smooth
 
 # Beyond its limit a deviation counts by a share of its logarithm: with a tenth, ten
 # times the limit counts 1.23 times as much, so that it does not drown all other rows
@@ -53,6 +53,7 @@ class InputDeviation(Criterion):
     """Mean input deviation over the channels: the paper's ISD (eq. 10)."""
 
     span: int
+    lookahead: int | None = None
 
     def reduce(
         self, deviations: RowDeviations, series: SeriesBounds
@@ -62,7 +63,7 @@ class InputDeviation(Criterion):
 
     def score(self, *numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean, smoothed."""
-        return _smoothed(numbers[0], self.span)
+        return _smoothed(numbers[0], self.span, self.lookahead)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class LatentDeviation(Criterion):
     """The latent deviation alone: of MEMTO the paper's LSD (eq. 9)."""
 
     span: int
+    lookahead: int | None = None
 
     def reduce(
         self, deviations: RowDeviations, series: SeriesBounds
@@ -79,7 +81,7 @@ class LatentDeviation(Criterion):
 
     def score(self, *numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return it, smoothed."""
-        return _smoothed(numbers[0], self.span)
+        return _smoothed(numbers[0], self.span, self.lookahead)
 
 
 @dataclass(frozen=True)
@@ -201,16 +203,18 @@ def observed_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.nansum(values, axis=1) / n_observed
 
 
-def _smoothed(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
+def _smoothed(
+    values: NDArray[np.float64], span: int, lookahead: int | None = None
+) -> NDArray[np.float64]:
     """Smooth by weights that sum to one; NaN where what is known weighs too little."""
     if span == 1:
         return values
     known = (~np.isnan(values)).astype(np.float64)
-    weights = smooth(known, span, typical=0.0)
+    weights = smooth(known, span, 0.0, lookahead)
     average = np.full(len(values), np.nan)
-    total = smooth(np.nan_to_num(values), span, typical=0.0)
-    # As much as one score would: further from what is known there is no average.
-    enough = weights >= 1 / (2 * span)
+    total = smooth(np.nan_to_num(values), span, 0.0, lookahead)
+    # Half as much as one score has: further from what is known there is no average.
+    enough = weights >= own_share(span, lookahead) / 2
     return np.divide(total, weights, out=average, where=enough)
 
 

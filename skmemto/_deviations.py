@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmemto._inference import RowOutputs, iter_row_outputs
+from skmemto._inference import RowOutputs, iter_outputs_of_rows, iter_row_outputs
 from skmemto._nn.network import WindowNetwork
 from skmemto._scaling import ChannelScaler
-from skmemto._series import SeriesBounds
+from skmemto._series import SeriesBounds, rows_of
 from skmemto._windows import WindowReader, window_blocks
 
 
@@ -44,18 +44,31 @@ class Reconstructor:
     scaler: ChannelScaler
     window_size: int
     stride: int
+    lookahead: int | None  # later rows that a window of a row's own has; None: shared
     device: str
     precision: str
 
     def outputs(self, X: NDArray, series: SeriesBounds) -> Iterator[RowOutputs]:
         """Yield what the network says of each row, each row once."""
-        outputs = iter_row_outputs(
-            self.network,
-            WindowReader(X, self.scaler, self.device).windows,
-            window_blocks(series, self.window_size, self.stride),
-            device=self.device,
-            precision=self.precision,
-        )
+        reader = WindowReader(X, self.scaler, self.device)
+        if self.lookahead is None:
+            outputs = iter_row_outputs(
+                self.network,
+                reader.windows,
+                window_blocks(series, self.window_size, self.stride),
+                device=self.device,
+                precision=self.precision,
+            )
+        else:
+            outputs = iter_outputs_of_rows(
+                self.network,
+                reader,
+                rows_of(series),
+                series,
+                window_size=self.window_size,
+                lookahead=self.lookahead,
+                precision=self.precision,
+            )
         # What never moved is expected to stay: of that the network knows less, since
         # its guess there follows the other channels.
         constant = self.scaler.constant_

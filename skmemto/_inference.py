@@ -14,7 +14,8 @@ from torch import Tensor
 
 from skmemto._device import autocast
 from skmemto._nn.network import WindowNetwork
-from skmemto._windows import WindowBlock, merge_overlaps
+from skmemto._series import SeriesBounds
+from skmemto._windows import WindowBlock, WindowReader, merge_overlaps, row_windows
 
 # Steps that go through the network at once. The number is fixed, so that a score
 # does not depend on how many rows came with it, and small, so that scoring a
@@ -57,11 +58,52 @@ def _batch_outputs(
     Every batch that the network sees has the same shape; the last one is padded
     with copies of its last window.
     """
-    batch_size = max(1, _STEPS_PER_BATCH // block.length)
+    batch_size = _batch_size(block.length)
     for batch in gen_batches(len(block.starts), batch_size):
         starts = block.starts[batch]
-        padded = np.pad(starts, (0, batch_size - len(starts)), mode="edge")
-        with torch.inference_mode(), autocast(device, precision):
-            reconstruction, latent = network(get_windows(padded, block.length))
-        outputs = torch.cat([reconstruction, latent.unsqueeze(-1)], dim=-1)
+        windows = get_windows(_padded(starts, batch_size), block.length)
+        outputs = _outputs(network, windows, device, precision)
         yield starts, outputs[: len(starts)].float().cpu().numpy()
+
+
+def iter_outputs_of_rows(
+    network: WindowNetwork,
+    reader: WindowReader,
+    rows: NDArray[np.int64],
+    series: SeriesBounds,
+    *,
+    window_size: int,
+    lookahead: int,
+    precision: str,
+) -> Iterator[RowOutputs]:
+    """Yield what the network says of each of some rows, by a window of its own.
+
+    That window ends at most `lookahead` rows after it, so that nothing later counts.
+    """
+    batch_size = _batch_size(window_size)
+    for batch in gen_batches(len(rows), batch_size):
+        padded = _padded(rows[batch], batch_size)
+        starts, begins = row_windows(padded, series, window_size, lookahead)
+        windows = reader.windows(starts, window_size, begins)
+        outputs = _outputs(network, windows, reader.device, precision)
+        steps = torch.from_numpy(padded - starts).to(outputs.device)
+        own = outputs[torch.arange(batch_size, device=outputs.device), steps]
+        array = own.float().cpu().numpy().astype(np.float64)[: len(rows[batch])]
+        yield RowOutputs(rows[batch], array[:, :-1], array[:, -1])
+
+
+def _batch_size(length: int) -> int:
+    return max(1, _STEPS_PER_BATCH // length)
+
+
+def _padded(rows: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
+    return np.pad(rows, (0, batch_size - len(rows)), mode="edge")
+
+
+def _outputs(
+    network: WindowNetwork, windows: Tensor, device: str, precision: str
+) -> Tensor:
+    """Return what the network says of windows: (B, L, F + 1), the latent part last."""
+    with torch.inference_mode(), autocast(device, precision):
+        reconstruction, latent = network(windows)
+    return torch.cat([reconstruction, latent.unsqueeze(-1)], dim=-1)

@@ -27,6 +27,7 @@ class SharedParameters:
     criterion: Literal["calibrated", "softmax", "isd", "lsd"]
     score_stride: int | Literal["auto"]
     smoothing: int | Literal["auto"]
+    lookahead: int | Literal["auto"]
     rebase: int | Literal["auto"] | None
     standardize: bool
     max_iter: int
@@ -55,6 +56,7 @@ class SharedParameters:
         "criterion": [StrOptions({"calibrated", "softmax", "isd", "lsd"})],
         "score_stride": [StrOptions({"auto"}), _POSITIVE],
         "smoothing": [StrOptions({"auto"}), _POSITIVE],
+        "lookahead": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "rebase": [
             StrOptions({"auto"}),
             Interval(Integral, 2, None, closed="left"),

@@ -41,16 +41,18 @@ class Rarity(NamedTuple):
     alone: Tail
     near: Tail
     wide: Tail
+    lookahead: int | None = None  # later rows that averages take in at most; None: all
 
     def of_series(self, reduced: Reduced) -> NDArray[np.float64]:
         """Return the rarity (n,) of the rows of one series, NaN where unknown."""
         rarity = reduced.worst  # of a long history each array counts
-        near = smooth(reduced.mean, self.span, self.typical)
+        near = smooth(reduced.mean, self.span, self.typical, self.lookahead)
         for rows in row_blocks(rarity):
             alone = self.alone.rarity(rarity[rows]) - _DECADES_ALONE
             rarity[rows] = np.fmax(alone, self.near.rarity(near[rows]))
         del near
-        wide = smooth(reduced.mean, wider_span(self.span), self.typical)
+        span = wider_span(self.span)
+        wide = smooth(reduced.mean, span, self.typical, self.lookahead)
         for rows in row_blocks(rarity):
             of_wider = self.wide.rarity(wide[rows])
             beyond = np.maximum(of_wider - _LARGEST_OF_WIDER, 0.0)
@@ -59,7 +61,9 @@ class Rarity(NamedTuple):
         return rarity
 
 
-def fit_rarity(reduced: Reduced, series: SeriesBounds, span: int) -> Rarity:
+def fit_rarity(
+    reduced: Reduced, series: SeriesBounds, span: int, lookahead: int | None = None
+) -> Rarity:
     """Learn from the rows (n,) of normal series."""
     known = ~np.isnan(reduced.mean)
     typical = float(reduced.mean[known].mean())
@@ -69,10 +73,12 @@ def fit_rarity(reduced: Reduced, series: SeriesBounds, span: int) -> Rarity:
     # Averages hardly vary, and tell at once that new rows deviate a little more.
     more = overfitting(len(reduced.mean))
     near, wide = (
-        _fit_possible(more * _smooth_all(reduced.mean, series, s, typical)[known], s)
+        _fit_possible(
+            more * _smooth_all(reduced.mean, series, s, typical, lookahead)[known], s
+        )
         for s in (span, wider_span(span))
     )
-    return Rarity(span, typical, alone, near, wide)
+    return Rarity(span, typical, alone, near, wide, lookahead)
 
 
 def _fit_possible(scores: NDArray[np.float64], gap: int) -> Tail:
@@ -87,9 +93,13 @@ def wider_span(span: int) -> int:
 
 
 def _smooth_all(
-    values: NDArray[np.float64], series: SeriesBounds, span: int, typical: float
+    values: NDArray[np.float64],
+    series: SeriesBounds,
+    span: int,
+    typical: float,
+    lookahead: int | None,
 ) -> NDArray[np.float64]:
     smoothed = np.empty_like(values)
     for start, stop in series:
-        smoothed[start:stop] = smooth(values[start:stop], span, typical)
+        smoothed[start:stop] = smooth(values[start:stop], span, typical, lookahead)
     return smoothed

@@ -24,6 +24,7 @@ from skmemto._criteria import (
 )
 from skmemto._deviations import RowDeviations
 from skmemto._levels import LevelFollower, Levels, starting_levels
+from skmemto._lookahead import Lookahead
 from skmemto._rarity import Reduced, fit_rarity
 from skmemto._series import SeriesBounds
 from skmemto._smoothing import smooth
@@ -73,7 +74,10 @@ def share_out(
             1 / ORDER
         )
     for start, stop in series:
-        parts[start:stop] = smooth(parts[start:stop], criterion.rarity.span, 0.0)
+        rarity = criterion.rarity
+        parts[start:stop] = smooth(
+            parts[start:stop], rarity.span, 0.0, rarity.lookahead
+        )
     return _shares(parts)
 
 
@@ -100,6 +104,7 @@ def calibrate(
     span: int,
     level_span: int,
     range_factor: NDArray[np.float64],
+    lookahead: Lookahead,
 ) -> Normal:
     """Learn what deviations, levels and scores of normal rows are like.
 
@@ -115,6 +120,8 @@ def calibrate(
         Of the windows, the smoothing, and the running level of a channel.
     range_factor : ndarray of shape (n_features,)
         How many times the range seen each channel may come to span.
+    lookahead : Lookahead
+        Later rows that count.
     """
     pieces = list(piece_bounds(series, window_size))
     sampled = np.unique(np.concatenate([_rows(bounds) for bounds in pieces]))
@@ -123,6 +130,7 @@ def calibrate(
         pieces,
         lambda bounds: np.concatenate([p.input for p in deviations_of(bounds)]),
         lambda rows: sample[np.searchsorted(sampled, rows)],
+        lookahead.window,
     )
     # A channel that may yet go further counts less.
     calibration = Calibration(spread * range_factor, limit)
@@ -136,9 +144,10 @@ def calibrate(
         np.fmax(levels.highest, before.max(axis=0), out=levels.highest)
         worst, mean = reduce_ratios(limited(ratios, largest), largest)
         reduced.worst[part.rows], reduced.mean[part.rows] = worst, mean
-    rarity = fit_rarity(reduced, series, span)
+    rarity = fit_rarity(reduced, series, span, lookahead.smoothing)
     criterion = CalibratedCriterion(calibration, context, rarity)
-    return Normal(spread, criterion, levels, measure_motion(X, series, window_size))
+    motion = measure_motion(X, series, window_size, lookahead.total)
+    return Normal(spread, criterion, levels, motion)
 
 
 def _measure(

@@ -49,6 +49,11 @@ def _any_nameless(groups: NDArray) -> bool:
     return unnamed or (groups.dtype == object and any(g is None for g in groups))
 
 
+def rows_of(series: SeriesBounds) -> NDArray[np.int64]:
+    """Return the rows (n,) of all series, one after the other."""
+    return np.concatenate([np.arange(start, stop) for start, stop in series])
+
+
 def series_names(groups: ArrayLike | None, series: SeriesBounds) -> list[Any]:
     """Return the name of each series; None is that of the only one without groups."""
     if groups is None:

@@ -11,19 +11,23 @@ from skmemto._blockwise import row_blocks
 
 
 def smooth(
-    values: NDArray[np.float64], span: int, typical: float
+    values: NDArray[np.float64],
+    span: int,
+    typical: float,
+    lookahead: int | None = None,
 ) -> NDArray[np.float64]:
     """Average one series (n, ...) along its rows, weights falling on both sides.
 
     A row k steps away weighs ``((span - 1) / (span + 1)) ** k``, as in pandas'
-    ``ewm(span=span)`` to both sides. What is not there, beyond the ends of the series
-    and where a value is NaN, counts as `typical`: few rows say little. With span 1 the
-    values are returned as they are.
+    ``ewm(span=span)`` to both sides; of later rows at most `lookahead` count. What is
+    not there, beyond the ends of the series and where a value is NaN, counts as
+    `typical`: few rows say little. With span 1 the values are returned as they are.
     """
     if span == 1 or len(values) == 0:
         return values
-    decay = (span - 1) / (span + 1)
-    own_share = (1 - decay) / (1 + decay)  # of all weight
+    if lookahead is not None:
+        return _smooth_back(values, span, typical, lookahead)
+    decay = _decay(span)
     # In blocks, so that a long series has no other array of its length: forwards for
     # the sums over earlier rows where each block begins, then backwards for all.
     blocks = list(row_blocks(values))
@@ -39,7 +43,40 @@ def smooth(
         after, after_block = lfilter(
             [0.0, decay], [1.0, -decay], x[::-1], axis=0, zi=after_block
         )
-        average[rows] = typical + own_share * (before + after[::-1])
+        average[rows] = typical + own_share(span) * (before + after[::-1])
+    return average
+
+
+def own_share(span: int, lookahead: int | None = None) -> float:
+    """Return the weight of a row itself, where all weights sum to one."""
+    decay = _decay(span)
+    if lookahead is None:
+        return (1 - decay) / (1 + decay)
+    return (1 - decay) / (1 + decay - decay ** (lookahead + 1))
+
+
+def _decay(span: int) -> float:
+    return (span - 1) / (span + 1)
+
+
+def _smooth_back(
+    values: NDArray[np.float64], span: int, typical: float, lookahead: int
+) -> NDArray[np.float64]:
+    """Average over all earlier rows, and `lookahead` later ones.
+
+    What comes after those changes no bit: they are added up one by one.
+    """
+    decay, share = _decay(span), own_share(span, lookahead)
+    average = np.empty(values.shape)
+    state = np.zeros((1, *values.shape[1:]))
+    for rows in row_blocks(values):
+        x = _above(values[rows.start : rows.stop + lookahead], typical)
+        n = len(values[rows])
+        total, state = lfilter([1.0], [1.0, -decay], x[:n], axis=0, zi=state)
+        for k in range(1, lookahead + 1):
+            later = x[k : n + k]
+            total[: len(later)] += decay**k * later
+        average[rows] = typical + share * total
     return average
 
 

@@ -26,13 +26,14 @@ class Motion(NamedTuple):
     always: NDArray[np.bool_]
     n_rows: int
     reach: int  # rows before a run in which a channel must have moved
+    lookahead: int | None = None  # later rows that may tell; None: all
 
     def stuck(self, X: NDArray, series: SeriesBounds) -> dict[int, NDArray[np.int64]]:
         """Return for each stuck channel the rows (n,) in which it is stuck."""
         stuck = {}
         for channel in np.flatnonzero(self.always):
             rows = [
-                start + _stuck_rows(X[start:stop, channel], self.reach)
+                start + _stuck_rows(X[start:stop, channel], self.reach, self.lookahead)
                 for start, stop in series
             ]
             if any(map(len, rows)):
@@ -58,7 +59,9 @@ class Motion(NamedTuple):
             parts[rows, channel] += np.maximum(raised, 0.0)
 
 
-def measure_motion(X: NDArray, series: SeriesBounds, window_size: int) -> Motion:
+def measure_motion(
+    X: NDArray, series: SeriesBounds, window_size: int, lookahead: int | None = None
+) -> Motion:
     """Tell which channels never repeat a value more than a time or two."""
     always = np.zeros(X.shape[1], dtype=bool)
     for channel in range(X.shape[1]):
@@ -66,11 +69,14 @@ def measure_motion(X: NDArray, series: SeriesBounds, window_size: int) -> Motion
         always[channel] = all(
             (stops - starts <= _MOST_REPEATS).all() for starts, stops in runs
         )
-    return Motion(always, len(X), max(_WINDOWS_BEFORE * window_size, _LEAST_REACH))
+    reach = max(_WINDOWS_BEFORE * window_size, _LEAST_REACH)
+    return Motion(always, len(X), reach, lookahead)
 
 
-def _stuck_rows(x: NDArray, reach: int) -> NDArray[np.int64]:
+def _stuck_rows(x: NDArray, reach: int, lookahead: int | None) -> NDArray[np.int64]:
     starts, stops = _runs(x)
+    # Only the last of so many repeats tells that the first ones were of a run.
+    late = 0 if lookahead is None else max(0, _LEAST_REPEATS - 1 - lookahead)
     repeats_before = np.concatenate([[0], np.cumsum(stops - starts)])
     rows = []
     for i in np.flatnonzero(stops - starts >= _LEAST_REPEATS):
@@ -78,7 +84,7 @@ def _stuck_rows(x: NDArray, reach: int) -> NDArray[np.int64]:
         first = np.searchsorted(starts, starts[i] - reach)
         n_repeats = repeats_before[i] - repeats_before[first]
         if starts[i] > reach and n_repeats <= _REPEATING_SHARE * reach:
-            rows.append(np.arange(starts[i], stops[i]))
+            rows.append(np.arange(starts[i] + late, stops[i]))
     return np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
 
 

@@ -60,9 +60,39 @@ def _starts(first: int, last: int, stride: int) -> NDArray[np.int64]:
     return starts if starts[-1] == last else np.append(starts, last)
 
 
-def take_windows(X: NDArray, starts: NDArray[np.int64], length: int) -> NDArray:
-    """Copy windows out of the data: (n_starts, length, n_features)."""
-    return X[starts[:, np.newaxis] + np.arange(length)]
+class RowWindows(NamedTuple):
+    """A window for each of some rows; it may start before the series of its row."""
+
+    starts: NDArray[np.int64]
+    begins: NDArray[np.int64]  # first rows of the series
+
+
+def row_windows(
+    rows: NDArray[np.int64], series: SeriesBounds, window_size: int, lookahead: int
+) -> RowWindows:
+    """Give each row the window that ends `lookahead` rows after it.
+
+    Or at the end of its series, where that comes first.
+    """
+    of = series[np.searchsorted(series[:, 0], rows, side="right") - 1]
+    last = np.minimum(rows + lookahead, of[:, 1] - 1)
+    return RowWindows(last - window_size + 1, of[:, 0])
+
+
+def take_windows(
+    X: NDArray,
+    starts: NDArray[np.int64],
+    length: int,
+    begins: NDArray[np.int64] | None = None,
+) -> NDArray:
+    """Copy windows out of the data: (n_starts, length, n_features).
+
+    Steps before the row where a series `begins` are filled with that row.
+    """
+    rows = starts[:, np.newaxis] + np.arange(length)
+    if begins is not None:
+        np.maximum(rows, begins[:, np.newaxis], out=rows)
+    return X[rows]
 
 
 @dataclass(frozen=True)
@@ -84,13 +114,19 @@ class WindowReader:
             values = self.scaler.hide_absurd(values)
         return self.scaler.transform(values)
 
-    def windows(self, starts: NDArray[np.int64], length: int) -> Tensor:
+    def windows(
+        self,
+        starts: NDArray[np.int64],
+        length: int,
+        begins: NDArray[np.int64] | None = None,
+    ) -> Tensor:
         """Return windows (B, L, F) as a network sees them: scaled, in float32.
 
         It sees no absurd value, nor that a constant channel has moved: one row of that
         would spoil the reconstruction of all rows of its windows.
         """
-        values = self.scaler.hide_absurd(take_windows(self.X, starts, length))
+        values = take_windows(self.X, starts, length, begins)
+        values = self.scaler.hide_absurd(values)
         windows = self.scaler.transform(values)
         windows[..., self.scaler.constant_] = 0.0
         if self.scaler.standardize:

@@ -357,6 +357,21 @@ def row_outputs(network, X, series, window_size, stride):
     return outputs[:, :-1], outputs[:, -1]
 
 
+def outputs_of_rows(network, X, series, window_size, lookahead):
+    """What the network says of each row, by the window that ends so many rows later.
+
+    Or at the end of the series; before its beginning stands its first row.
+    """
+    outputs = []
+    for start, stop in series:
+        for row in range(start, stop):
+            last = min(row + lookahead, stop - 1)
+            steps = range(last - window_size + 1, last + 1)
+            window = X[[max(step, start) for step in steps]]
+            outputs.append(np.column_stack(network(window))[list(steps).index(row)])
+    return np.array(outputs)[:, :-1], np.array(outputs)[:, -1]
+
+
 def deviations(X, reconstruction, latent):
     """Deviations of each row; one without any value has no latent one either."""
     squares = input_deviation(X, reconstruction)

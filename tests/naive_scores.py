@@ -179,24 +179,30 @@ def context_factors(alone, full, most):
 # ---------------------------------------------------------------- over time
 
 
-def smooth(values, span, typical):
+def smooth(values, span, typical, lookahead=None):
     """Average over time, with typical values before, after and in the gaps.
 
-    The weight of a row k steps away is ``d ** k``.
+    The weight of a row k steps away is ``d ** k``; that of one further ahead than the
+    lookahead is 0.
     """
     decay = (span - 1) / (span + 1)
     reach = math.ceil(math.log(1e-18) / math.log(decay)) if decay else 0
     padded = [typical] * reach
     padded += [typical if math.isnan(value) else value for value in values]
     padded = np.array([*padded, *[typical] * reach])
-    weights = np.array([decay ** abs(k) for k in range(-reach, reach + 1)])
+    weights = np.array(
+        [
+            decay ** abs(k) if lookahead is None or k <= lookahead else 0
+            for k in range(-reach, reach + 1)
+        ]
+    )
     weights /= weights.sum()
     return np.array(
         [sum(weights * padded[t : t + 2 * reach + 1]) for t in range(len(values))]
     )
 
 
-def known_average(values, span):
+def known_average(values, span, lookahead=None):
     """Average over what is known; NaN where that weighs too little.
 
     That is less than half of what a value weighs in its own place.
@@ -204,7 +210,8 @@ def known_average(values, span):
     decay = (span - 1) / (span + 1)
     averages = []
     for t in range(len(values)):
-        at = [s for s in range(len(values)) if not math.isnan(values[s])]
+        last = len(values) if lookahead is None else t + lookahead
+        at = [s for s, x in enumerate(values) if s <= last and not math.isnan(x)]
         weights = [decay ** abs(t - s) for s in at]
         total = sum(w * values[s] for w, s in zip(weights, at, strict=True))
         enough = sum(weights) >= 0.5
@@ -306,8 +313,10 @@ def rarity_of_rows(
     worst, mean, rarity_of, *, wider_span, decades_alone, largest_of_wider, share_beyond
 ):
     """The largest rarity of the three scopes; NaN takes what the wider ones say."""
-    near = smooth(mean, rarity_of.span, rarity_of.typical)
-    wide = smooth(mean, wider_span, rarity_of.typical)
+    near, wide = (
+        smooth(mean, span, rarity_of.typical, rarity_of.lookahead)
+        for span in (rarity_of.span, wider_span)
+    )
     rarities = []
     for by_itself, with_neighbours, in_surroundings in zip(
         worst, near, wide, strict=True
@@ -338,15 +347,22 @@ def repeats(x):
     return runs
 
 
-def stuck_rows(x, reach, least_repeats, repeating_share):
-    """Rows of long runs of repeats, before which the channel has moved."""
+def stuck_rows(x, reach, least_repeats, repeating_share, lookahead=None):
+    """Rows of long runs of repeats, before which the channel has moved.
+
+    With a lookahead those for which enough repeats have come so soon.
+    """
     runs, rows = repeats(x), []
     for start, stop in runs:
         near = [run for run in runs if start - reach <= run[0] < start]
         n_repeats = sum(last - first for first, last in near)
         long = stop - start >= least_repeats
         if long and start > reach and n_repeats <= repeating_share * reach:
-            rows += range(start, stop)
+            rows += [
+                row
+                for row in range(start, stop)
+                if lookahead is None or row + lookahead >= start + least_repeats - 1
+            ]
     return rows
 
 

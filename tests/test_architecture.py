@@ -33,7 +33,7 @@ ROOT, TESTS = Path(skmemto.__file__).parent, Path(__file__).parent
 # Lowest first: a module imports from the layers below its own.
 LAYERS = [
     # What stands alone.
-    {"_series", "_device", "_distributed", "_parameters", "exceptions"},
+    {"_series", "_device", "_distributed", "_lookahead", "_parameters", "exceptions"},
     {"_tails", "_plants", "_nn", "_nn.shapes", "metrics._labels"},
     # What a score is made of, what networks are made of, metrics.
     {"_blockwise", "_context", "_levels", "_stuck", "_thresholds", "datasets"},
@@ -67,6 +67,7 @@ WITHOUT_A_MODULE = {
     "architecture": "how the modules stand to each other",
     "common": "scikit-learn's own checks of the detectors",
     "docstrings": "of all that is public",
+    "live": "scores that do not change as rows come, all along the path",
     "extremes": "huge and constant values, all along the path",
     "memmap": "what is larger than memory, all along the path",
     "missing": "missing values, all along the path",

@@ -22,6 +22,11 @@ def test_default(estimator, check):
     check(estimator)
 
 
+@parametrize_with_checks([detector(lookahead=0, max_iter=1) for detector in DETECTORS])
+def test_looking_back_only(estimator, check):
+    check(estimator)
+
+
 # Strict: that the two checks fail proves that the windows are real. Fewer epochs,
 # since the default above has shown that training passes.
 @parametrize_with_checks(

@@ -104,14 +104,14 @@ def test_pieces_are_spread_over_all_rows():
 # ---------------------------------------------------------------- measuring
 
 
-def measure(series, window_size, alone, full):
+def measure(series, window_size, alone, full, lookahead=None):
     """Measure with deviations (N, F) of all rows, and `alone` of those of a piece."""
 
     def deviations_of(bounds):
         return np.concatenate([alone(start, stop) for start, stop in bounds])
 
     pieces = list(piece_bounds(series, window_size))
-    return measure_context(pieces, deviations_of, lambda rows: full[rows])
+    return measure_context(pieces, deviations_of, lambda rows: full[rows], lookahead)
 
 
 @pytest.mark.parametrize("lengths", [[700, 40, 900], [30, 9, 12, 80], [12]])
@@ -162,6 +162,30 @@ def test_factors_are_found():
         assert (factors < 2 * usual * ends).all()
     assert_allclose(context.first[:, 0], [10, 2, 2])
     assert_allclose(context.last[:, 1], [8, 4, 4])
+
+
+@pytest.mark.parametrize("lookahead", [0, 4])
+def test_of_rows_that_look_back_each_distance_to_the_beginning_counts(lookahead):
+    full = np.random.RandomState(1).exponential(size=(1640, 2))
+
+    def alone(start, stop):
+        values = full[start:stop].copy()
+        values *= 1 + 8 / (1 + np.arange(stop - start)[:, np.newaxis])
+        values[len(values) - lookahead :] *= 3
+        return values
+
+    context = measure(series_of([700, 40, 900]), 12, alone, full, lookahead)
+    by_place = 1 + 8 / (1 + np.arange(12.0))
+    by_place[12 - lookahead :] *= 3
+    assert_allclose(context.first[:, 0], by_place[: 12 - lookahead])
+    assert_allclose(context.last[:, 1], by_place[::-1][:lookahead])
+    # A series of any length is judged row by row, as if more came after it.
+    deviations = np.ones((5, 2))
+    context.apply(deviations, np.arange(5), series_of([5]))
+    expected = 1 / by_place[:5]
+    if lookahead:
+        expected[1:] /= by_place[8:]
+    assert_allclose(deviations[:, 0], expected)
 
 
 def test_less_context_is_never_worth_more():

@@ -36,13 +36,15 @@ def rows():
     return X
 
 
-def reconstructor(window_size=8, stride=4):
+def reconstructor(window_size=8, stride=4, lookahead=None):
     train = np.column_stack([make_waves(90, seed=1), np.full(90, 7.0)])
     scaler = ChannelScaler().fit(train)
-    return Reconstructor(network, scaler, window_size, stride, "cpu", "float32")
+    return Reconstructor(
+        network, scaler, window_size, stride, lookahead, "cpu", "float32"
+    )
 
 
-def naive_deviations(X, window_size=8, stride=4, normal=False):
+def naive_deviations(X, window_size=8, stride=4, lookahead=None, normal=False):
     """In scaled units, the constant channel reconstructed as its constant."""
     scaler = reconstructor().scaler
     absurd = (scaler.lower_ > X) | (scaler.upper_ < X)
@@ -54,7 +56,11 @@ def naive_deviations(X, window_size=8, stride=4, normal=False):
         said = network(torch.from_numpy(np.clip(window, -30, 30)[None]))
         return [output[0].numpy() for output in said]
 
-    reconstruction, latent = naive.row_outputs(one, seen, SERIES, window_size, stride)
+    if lookahead is None:
+        outputs = naive.row_outputs(one, seen, SERIES, window_size, stride)
+    else:
+        outputs = naive.outputs_of_rows(one, seen, SERIES, window_size, lookahead)
+    reconstruction, latent = outputs
     reconstruction[:, 3] = 0.0
     compared = scaler.transform(hidden if normal else X)
     return reconstruction, *naive.deviations(compared, reconstruction, latent)
@@ -70,7 +76,15 @@ def in_order(parts):
 
 CUTS = pytest.mark.parametrize(
     "cut",
-    [{}, {"stride": 8}, {"stride": 1}, {"window_size": 1, "stride": 1}],
+    [
+        {},
+        {"stride": 8},
+        {"stride": 1},
+        {"window_size": 1, "stride": 1},
+        {"lookahead": 0},
+        {"lookahead": 4},
+        {"window_size": 1, "lookahead": 0},
+    ],
     ids=str,
 )
 close = partial(assert_allclose, rtol=1e-5, atol=1e-6)

@@ -64,13 +64,13 @@ def steady(n, value=1.0):
 
 
 @pytest.mark.parametrize("blocks_of", [10**6, 23])
-@pytest.mark.parametrize("span", [1, 7])
-def test_rarities_equal_naive(monkeypatch, span, blocks_of):
+@pytest.mark.parametrize(("span", "lookahead"), [(1, None), (7, None), (7, 0), (7, 4)])
+def test_rarities_equal_naive(monkeypatch, span, lookahead, blocks_of):
     monkeypatch.setattr("skmemto._blockwise._VALUES_PER_BLOCK", blocks_of)
     reduced = with_gaps(connected(160), 0, 60, 61, 62, 159)
     reduced.worst[30] = 40.0
     reduced.mean[100:140] *= 3
-    rarity = BY_HAND._replace(span=span)
+    rarity = BY_HAND._replace(span=span, lookahead=lookahead)
     width = {"wider_span": 1 if span == 1 else 5 * span}
     expected = naive.rarity_of_rows(*reduced, rarity, **width, **SETTINGS)
     if span == 1:  # nothing is known of a row by its neighbours

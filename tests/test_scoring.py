@@ -17,6 +17,7 @@ from skmemto._criteria import (
 )
 from skmemto._deviations import RowDeviations
 from skmemto._levels import LevelFollower
+from skmemto._lookahead import Lookahead
 from skmemto._rarity import wider_span
 from skmemto._scoring import calibrate, score_rows, share_out
 
@@ -190,7 +191,7 @@ def less_context_more_deviation(squares):
     return deviations_of
 
 
-def calibrated(squares, X=None):
+def calibrated(squares, X=None, lookahead=Lookahead()):  # noqa: B008 - a tuple
     return calibrate(
         np.zeros((len(squares), 4)) if X is None else X,
         less_context_more_deviation(squares),
@@ -199,6 +200,7 @@ def calibrated(squares, X=None):
         span=SPAN,
         level_span=LEVEL_SPAN,
         range_factor=RANGE_FACTOR,
+        lookahead=lookahead,
     )
 
 
@@ -339,6 +341,7 @@ def calibration_of(*columns):
     normal = calibrate(
         np.zeros(squares.shape), deviations_of, one, window_size=WINDOW, span=SPAN,
         level_span=LEVEL_SPAN, range_factor=np.ones(len(columns)),
+        lookahead=Lookahead(),
     )  # fmt: skip
     return normal, normal.criterion.calibration
 
@@ -375,3 +378,36 @@ def test_where_nothing_ever_deviates_a_change_of_one_row_is_one_row():
     scores, _ = score_rows([new], np.array([[0, 50]]), normal.criterion)
     assert scores[20] > 100
     assert np.delete(scores, 20).max() < 2
+
+
+# ---------------------------------------------------------------- looking ahead
+
+
+def test_each_station_learns_how_far_it_looks_ahead():
+    squares = normal_squares()
+    normal = calibrated(squares, lookahead=Lookahead(window=2, smoothing=3))
+    context, rarity = normal.criterion.context, normal.criterion.rarity
+    assert (len(context.first), len(context.last)) == (WINDOW - 2, 2)
+    assert (rarity.lookahead, normal.motion.lookahead) == (3, 5)
+    usual = calibrated(squares)
+    assert usual.criterion.rarity.lookahead is usual.motion.lookahead is None
+    # Averages over fewer rows vary more.
+    assert rarity.near.score(2.0) > usual.criterion.rarity.near.score(2.0)
+
+
+@pytest.mark.parametrize("lookahead", [0, 3])
+def test_scores_of_a_beginning_are_those_of_the_whole(lookahead):
+    criterion = calibrated(
+        normal_squares(), lookahead=Lookahead(0, lookahead)
+    ).criterion
+    squares = np.random.RandomState(2).exponential(size=(90, 4)) * [1, 1, 50, 1]
+
+    def scores(n):
+        one = np.array([[0, n]])
+        values = squares[:n]
+        parts = [RowDeviations(np.arange(n), values, values.sum(axis=1))]
+        return score_rows(parts, one, criterion)[0]
+
+    for n in (1, 20, 89):
+        n_final = max(0, n - lookahead)
+        assert_array_equal(scores(n)[:n_final], scores(90)[:n_final])

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from skmemto._series import hold_out_tails, series_names, split_series, with_values
+from skmemto._series import (
+    hold_out_tails,
+    rows_of,
+    series_names,
+    split_series,
+    with_values,
+)
 
 
 def test_one_series_without_groups():
@@ -22,6 +28,10 @@ def test_one_series_for_each_run(groups):
 def test_a_group_in_two_runs():
     with pytest.raises(ValueError, match="Group b comes in 2 separate runs; sort"):
         split_series(list("abcb"), 4)
+
+
+def test_rows_of_series():
+    assert_array_equal(rows_of(np.array([[2, 5], [9, 10]])), [2, 3, 4, 9])
 
 
 def test_hold_out_tails():

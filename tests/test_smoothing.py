@@ -9,10 +9,11 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmemto import _blockwise
-from skmemto._smoothing import smooth
+from skmemto._smoothing import own_share, smooth
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 spans = st.integers(1, 30)
+lookaheads = st.none() | st.integers(0, 9)
 values_of_one_series = arrays(
     np.float64,
     st.integers(1, 40),
@@ -21,12 +22,17 @@ values_of_one_series = arrays(
 
 
 @quick
-@given(values=values_of_one_series, span=spans, typical=st.floats(-100, 100))
-def test_it_equals_naive(values, span, typical):
+@given(
+    values=values_of_one_series,
+    span=spans,
+    typical=st.floats(-100, 100),
+    lookahead=lookaheads,
+)
+def test_it_equals_naive(values, span, typical, lookahead):
     before = values.copy()
-    smoothed = smooth(values, span, typical)
+    smoothed = smooth(values, span, typical, lookahead)
     assert_array_equal(values, before)
-    expected = values if span == 1 else naive.smooth(values, span, typical)
+    expected = values if span == 1 else naive.smooth(values, span, typical, lookahead)
     assert_allclose(smoothed, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -65,6 +71,32 @@ def test_a_spike_stays_where_it_is(values, span, position, spike):
     distance = np.abs(np.arange(len(values)) - position)
     assert (np.abs(smoothed) <= 200 + 2 * abs(spike) * decay**distance / span).all()
     assert smoothed[position] == pytest.approx(spike / span)
+
+
+@pytest.mark.parametrize("values_per_block", [131_072, 7])
+@pytest.mark.parametrize("lookahead", [0, 1, 5, 40])
+def test_what_comes_later_changes_no_bit(monkeypatch, values_per_block, lookahead):
+    monkeypatch.setattr(_blockwise, "_VALUES_PER_BLOCK", values_per_block)
+    values = np.random.default_rng(0).exponential(size=100)
+    values[[3, 50]] = np.nan
+    whole = smooth(values, 9, 0.5, lookahead)
+    for n in (1, 8, 60):
+        n_final = max(0, n - lookahead)
+        part = smooth(values[:n], 9, 0.5, lookahead)
+        assert_array_equal(part[:n_final], whole[:n_final])
+    values[60:] = 1e30
+    n_final = 60 - lookahead
+    assert_array_equal(smooth(values, 9, 0.5, lookahead)[:n_final], whole[:n_final])
+
+
+@quick
+@given(span=st.integers(2, 30), lookahead=lookaheads)
+def test_own_share_is_the_weight_of_the_row_itself(span, lookahead):
+    spike = np.zeros(99)
+    spike[50] = 1
+    share = own_share(span, lookahead)
+    assert smooth(spike, span, 0.0, lookahead)[50] == pytest.approx(share)
+    assert own_share(span, 10**6) == pytest.approx(own_share(span))
 
 
 def test_few_rows_say_little():

@@ -45,13 +45,27 @@ def test_runs_equal_naive(x):
 @given(
     lengths=st.lists(st.sampled_from([1, 1, 1, 1, 2, 3, 6, 9]), max_size=60),
     reach=st.integers(1, 40),
+    lookahead=st.none() | st.integers(0, 5),
 )
-def test_stuck_rows_equal_naive(lengths, reach):
+def test_stuck_rows_equal_naive(lengths, reach, lookahead):
     x = np.repeat(np.arange(len(lengths), dtype=float), lengths)
     constants = _stuck._LEAST_REPEATS, _stuck._REPEATING_SHARE
     if len(x):
-        expected = naive.stuck_rows(x, reach, *constants)
-        assert _stuck._stuck_rows(x, reach).tolist() == expected
+        expected = naive.stuck_rows(x, reach, *constants, lookahead)
+        assert _stuck._stuck_rows(x, reach, lookahead).tolist() == expected
+
+
+@pytest.mark.parametrize("lookahead", [0, 2, 9])
+def test_what_comes_later_does_not_tell_who_is_stuck(waves, lookahead):
+    motion = measure_motion(waves, WHOLE, 10, lookahead)
+    X = frozen(make_waves(N, seed=1), 200, LONG)
+    (whole,) = motion.stuck(X, WHOLE).values()
+    known_late = max(0, _stuck._LEAST_REPEATS - 1 - lookahead)
+    assert_array_equal(whole, np.arange(201 + known_late, 201 + LONG))
+    for n in range(198, 215):
+        found = motion.stuck(X[:n], np.array([[0, n]])).get(0, np.empty(0))
+        final = n - lookahead
+        assert_array_equal(found[found < final], whole[whole < final])
 
 
 def test_a_channel_that_always_moves_is_stuck_where_it_repeats(waves, motion):

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skmemto._scaling import ChannelScaler
-from skmemto._windows import WindowReader, merge_overlaps, take_windows, window_blocks
+from skmemto._series import rows_of
+from skmemto._windows import (
+    WindowReader,
+    merge_overlaps,
+    row_windows,
+    take_windows,
+    window_blocks,
+)
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -280,3 +287,35 @@ def test_merge_overlaps_averages_in_double_precision():
 
 def test_merge_overlaps_of_nothing_is_nothing():
     assert list(merge_overlaps([])) == []
+
+
+# ---------------------------------------------------------------- one for each row
+
+
+@quick
+@given(several_series(), st.integers(1, 12), st.integers(0, 5), st.integers(0, 99))
+def test_windows_of_rows_hold_them_and_nothing_later(series, length, ahead, seed):
+    ahead = min(ahead, length - 1)
+    all_rows = rows_of(series)
+    rows = np.random.default_rng(seed).choice(all_rows, 7)
+    X = np.arange(all_rows[-1] + 1.0)[:, np.newaxis]
+    starts, begins = row_windows(rows, series, length, ahead)
+    windows = take_windows(X, starts, length, begins)[:, :, 0]
+    for row, start, window in zip(rows, starts, windows, strict=True):
+        ((first, stop),) = series[(series[:, 0] <= row) & (row < series[:, 1])]
+        assert window[row - start] == row
+        assert window[-1] == min(row + ahead, stop - 1)
+        # In steps of one row, but for what is filled with the first.
+        assert set(np.diff(window)) <= {0, 1}
+        assert window[0] == max(start, first)
+        assert (np.diff(window) == 0).sum() == max(0, first - start)
+
+
+def test_a_reader_fills_what_is_before_a_series():
+    X = make_waves(60)
+    reader = WindowReader(X, ChannelScaler().fit(X), "cpu")
+    starts, begins = np.array([-3, 16]), np.array([0, 18])
+    filled = reader.windows(starts, 5, begins)
+    whole = reader.windows(np.array([0]), 60)[0]
+    assert torch.equal(filled[0], whole[[0, 0, 0, 0, 1]])
+    assert torch.equal(filled[1], whole[[18, 18, 18, 19, 20]])
