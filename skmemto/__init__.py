@@ -3,6 +3,12 @@
 from skmemto._anomaly_transformer import AnomalyTransformerDetector
 from skmemto._memto import MEMTODetector
 from skmemto._per_group import PerGroupDetector
+from skmemto.streaming import StreamingDetector
 
-__all__ = ["AnomalyTransformerDetector", "MEMTODetector", "PerGroupDetector"]
+__all__ = [
+    "AnomalyTransformerDetector",
+    "MEMTODetector",
+    "PerGroupDetector",
+    "StreamingDetector",
+]
 __version__ = "0.1.0.dev0"

@@ -37,7 +37,7 @@ from skmemto._nn.network import WindowNetwork, build_empty, pack, unpack
 from skmemto._parameters import SharedParameters
 from skmemto._reporting import FitReporter
 from skmemto._scaling import ChannelScaler
-from skmemto._scoring import calibrate, score_rows
+from skmemto._scoring import as_score_samples, calibrate, score_rows
 from skmemto._series import SeriesBounds, hold_out_tails, split_series, with_values
 from skmemto._thresholds import (
     ALARMING_RARITY,
@@ -276,8 +276,7 @@ class BaseWindowDetector(
     def _decision_function(
         self, X: NDArray, series: SeriesBounds
     ) -> NDArray[np.float64]:
-        follows = _auto.follows_levels(self.rebase, self.window_size_)
-        if self.criterion != "calibrated" or not follows:
+        if not self._follows_levels():
             return self._score_samples(X, series) - self.offset_
         follower = LevelFollower(self.normal_.levels, series)
         decision = self._score_samples(X, series, follower) - self.offset_
@@ -321,11 +320,7 @@ class BaseWindowDetector(
         self, X: NDArray, series: SeriesBounds, follower: LevelFollower | None = None
     ) -> NDArray[np.float64]:
         scores, unknown = self._score_rows(X, series, follower)
-        np.negative(scores, out=scores)
-        # Just beyond the threshold: never an unseen inlier, nor ahead of anomalies.
-        beyond = np.nextafter(self.offset_, -np.inf)
-        scores[unknown] = np.fmin(scores[unknown], beyond)
-        return scores
+        return as_score_samples(scores, unknown, self.offset_)
 
     def score(
         self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
@@ -405,6 +400,10 @@ class BaseWindowDetector(
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+    def _follows_levels(self) -> bool:
+        follows = _auto.follows_levels(self.rebase, self.window_size_)
+        return self.criterion == "calibrated" and follows
 
     def _names(self) -> NDArray | None:
         return getattr(self, "feature_names_in_", None)

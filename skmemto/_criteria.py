@@ -211,11 +211,19 @@ def _smoothed(
         return values
     known = (~np.isnan(values)).astype(np.float64)
     weights = smooth(known, span, 0.0, lookahead)
-    average = np.full(len(values), np.nan)
     total = smooth(np.nan_to_num(values), span, 0.0, lookahead)
-    # Half as much as one score has: further from what is known there is no average.
-    enough = weights >= own_share(span, lookahead) / 2
-    return np.divide(total, weights, out=average, where=enough)
+    return average_of_known(total, weights, own_share(span, lookahead))
+
+
+def average_of_known(
+    total: NDArray[np.float64], weights: NDArray[np.float64], own: float
+) -> NDArray[np.float64]:
+    """Divide sums (n,) by the weights that are in them, `own` being that of one row.
+
+    NaN where they are less than half of that: there all that is known is far away.
+    """
+    average = np.full(len(total), np.nan)
+    return np.divide(total, weights, out=average, where=weights >= own / 2)
 
 
 def windowed_softmax(

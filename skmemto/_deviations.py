@@ -48,8 +48,16 @@ class Reconstructor:
     device: str
     precision: str
 
-    def outputs(self, X: NDArray, series: SeriesBounds) -> Iterator[RowOutputs]:
-        """Yield what the network says of each row, each row once."""
+    def outputs(
+        self,
+        X: NDArray,
+        series: SeriesBounds,
+        rows: NDArray[np.int64] | None = None,
+    ) -> Iterator[RowOutputs]:
+        """Yield what the network says of each row, each row once.
+
+        Where each row has a window of its own it can be asked for some `rows` only.
+        """
         reader = WindowReader(X, self.scaler, self.device)
         if self.lookahead is None:
             outputs = iter_row_outputs(
@@ -63,7 +71,7 @@ class Reconstructor:
             outputs = iter_outputs_of_rows(
                 self.network,
                 reader,
-                rows_of(series),
+                rows_of(series) if rows is None else rows,
                 series,
                 window_size=self.window_size,
                 lookahead=self.lookahead,
@@ -77,17 +85,22 @@ class Reconstructor:
             yield row_outputs
 
     def deviations(
-        self, X: NDArray, series: SeriesBounds, *, normal: bool = False
+        self,
+        X: NDArray,
+        series: SeriesBounds,
+        *,
+        normal: bool = False,
+        rows: NDArray[np.int64] | None = None,
     ) -> Iterator[RowDeviations]:
         """Yield how far each row is from what the network expects, each row once.
 
-        Of `normal` rows absurd values are missing.
+        Of `normal` rows absurd values are missing. With `rows` see `outputs`.
         """
         reader = WindowReader(X, self.scaler, self.device, normal)
-        for rows, reconstruction, latent in self.outputs(X, series):
-            squares = (reader.rows(rows) - reconstruction) ** 2
+        for of_rows, reconstruction, latent in self.outputs(X, series, rows):
+            squares = (reader.rows(of_rows) - reconstruction) ** 2
             unknown = np.isnan(squares).all(axis=1)
-            yield RowDeviations(rows, squares, np.where(unknown, np.nan, latent))
+            yield RowDeviations(of_rows, squares, np.where(unknown, np.nan, latent))
 
 
 def gather_deviations(

@@ -23,7 +23,7 @@ from skmemto._series import SeriesBounds, series_names
 
 # Between two flagged runs that are one event, rarities stay within so many decades of
 # the threshold.
-_HYSTERESIS = 0.5
+HYSTERESIS = 0.5
 
 
 class ExplainingDetector(BaseWindowDetector):
@@ -166,7 +166,7 @@ class ExplainingDetector(BaseWindowDetector):
             series,
             min_length=min_length,
             merge_gap=merge_gap,
-            hysteresis=_HYSTERESIS if self.criterion == "calibrated" else 0.0,
+            hysteresis=HYSTERESIS if self.criterion == "calibrated" else 0.0,
         )
         peaks = [
             run.start + int(decision[run.start : run.stop].argmin()) for run in runs

@@ -21,6 +21,8 @@ from skmemto._windows import WindowBlock, WindowReader, merge_overlaps, row_wind
 # does not depend on how many rows came with it, and small, so that scoring a
 # single window stays cheap.
 _STEPS_PER_BATCH = 2048
+# As few windows as these are a batch of their own: live, rows come one at a time.
+_FEW_WINDOWS = 4
 
 
 class RowOutputs(NamedTuple):
@@ -81,6 +83,8 @@ def iter_outputs_of_rows(
     That window ends at most `lookahead` rows after it, so that nothing later counts.
     """
     batch_size = _batch_size(window_size)
+    if len(rows) <= _FEW_WINDOWS:
+        batch_size = min(batch_size, _FEW_WINDOWS)
     for batch in gen_batches(len(rows), batch_size):
         padded = _padded(rows[batch], batch_size)
         starts, begins = row_windows(padded, series, window_size, lookahead)

@@ -108,7 +108,7 @@ class LevelFollower:
         """Note since when channels have been elsewhere, and who still is at the end."""
         for is_first, part in _of_series(rows, self.series):
             if is_first:
-                self._since[:] = -1
+                self._since = np.full_like(self._since, -1)
             away = factors[part] >= _REPORTED
             last_home = len(away) - 1 - away[::-1].argmin(axis=0)
             returned = ~away.all(axis=0)

@@ -48,16 +48,33 @@ class Rarity(NamedTuple):
         rarity = reduced.worst  # of a long history each array counts
         near = smooth(reduced.mean, self.span, self.typical, self.lookahead)
         for rows in row_blocks(rarity):
-            alone = self.alone.rarity(rarity[rows]) - _DECADES_ALONE
-            rarity[rows] = np.fmax(alone, self.near.rarity(near[rows]))
+            rarity[rows] = self._close_by(rarity[rows], near[rows])
         del near
         span = wider_span(self.span)
         wide = smooth(reduced.mean, span, self.typical, self.lookahead)
         for rows in row_blocks(rarity):
-            of_wider = self.wide.rarity(wide[rows])
-            beyond = np.maximum(of_wider - _LARGEST_OF_WIDER, 0.0)
-            of_wider += (_SHARE_BEYOND - 1) * beyond
-            rarity[rows] = np.fmax(rarity[rows], of_wider)
+            rarity[rows] = np.fmax(rarity[rows], self._further(wide[rows]))
+        return rarity
+
+    def of_averages(
+        self,
+        worst: NDArray[np.float64],
+        near: NDArray[np.float64],
+        wide: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return the rarity (n,) of rows from their averages over both spans."""
+        return np.fmax(self._close_by(worst, near), self._further(wide))
+
+    def _close_by(
+        self, worst: NDArray[np.float64], near: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        alone = self.alone.rarity(worst) - _DECADES_ALONE
+        return np.fmax(alone, self.near.rarity(near))
+
+    def _further(self, wide: NDArray[np.float64]) -> NDArray[np.float64]:
+        rarity = self.wide.rarity(wide)
+        beyond = np.maximum(rarity - _LARGEST_OF_WIDER, 0.0)
+        rarity += (_SHARE_BEYOND - 1) * beyond
         return rarity
 
 

@@ -56,6 +56,20 @@ def score_rows(
     return numbers[0], unknown
 
 
+def as_score_samples(
+    scores: NDArray[np.float64], unknown: NDArray[np.bool_], offset: float
+) -> NDArray[np.float64]:
+    """Turn scores (n,), high = anomalous, around, in place.
+
+    Rows without any value are just beyond the threshold: never an unseen inlier, nor
+    ahead of anomalies.
+    """
+    np.negative(scores, out=scores)
+    beyond = np.nextafter(offset, -np.inf)
+    scores[unknown] = np.fmin(scores[unknown], beyond)
+    return scores
+
+
 def share_out(
     deviations: Iterable[RowDeviations],
     series: SeriesBounds,

@@ -19,16 +19,7 @@ def split_series(groups: ArrayLike | None, n_samples: int) -> SeriesBounds:
     """Return the row range of each series; one series when `groups` is None."""
     if groups is None:
         return np.array([[0, n_samples]], dtype=np.int64)
-    names: NDArray = column_or_1d(groups)
-    if names.shape[0] != n_samples:
-        raise ValueError(
-            "groups must have one entry for each row of X, that is "
-            f"{n_samples}. Got {names.shape[0]} instead."
-        )
-    if _any_nameless(names):
-        raise ValueError(
-            "groups contains NaN or None. Give every row the name of its series."
-        )
+    names = check_groups(groups, n_samples)
     borders = np.flatnonzero(names[1:] != names[:-1]) + 1
     starts = np.concatenate([[0], borders])
     ((name, n_runs),) = Counter(names[starts].tolist()).most_common(1)
@@ -39,6 +30,21 @@ def split_series(groups: ArrayLike | None, n_samples: int) -> SeriesBounds:
             "by group, keeping the time order within each."
         )
     return np.column_stack([starts, np.append(borders, n_samples)]).astype(np.int64)
+
+
+def check_groups(groups: ArrayLike, n_samples: int) -> NDArray:
+    """Return the name of the series of each row, (n_samples,)."""
+    names: NDArray = column_or_1d(groups)
+    if names.shape[0] != n_samples:
+        raise ValueError(
+            "groups must have one entry for each row of X, that is "
+            f"{n_samples}. Got {names.shape[0]} instead."
+        )
+    if _any_nameless(names):
+        raise ValueError(
+            "groups contains NaN or None. Give every row the name of its series."
+        )
+    return names
 
 
 def _any_nameless(groups: NDArray) -> bool:
@@ -58,7 +64,11 @@ def series_names(groups: ArrayLike | None, series: SeriesBounds) -> list[Any]:
     """Return the name of each series; None is that of the only one without groups."""
     if groups is None:
         return [None]
-    names = column_or_1d(groups)[series[:, 0]]
+    return as_objects(column_or_1d(groups)[series[:, 0]])
+
+
+def as_objects(names: NDArray) -> list[Any]:
+    """Return names (n,) as objects of Python."""
     if names.dtype.kind == "M":
         # A date is the same name in any unit, where `tolist` would make an int of ns.
         names = names.astype("datetime64[us]")

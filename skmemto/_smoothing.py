@@ -47,6 +47,23 @@ def smooth(
     return average
 
 
+def smooth_next(
+    values: NDArray[np.float64],
+    span: int,
+    typical: float,
+    state: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Go on averaging a series (n,) without looking ahead.
+
+    Returns the averages of its next rows, and the state after them; None is that
+    before the first.
+    """
+    if span == 1:
+        return values, None
+    total, state = _sums_before(_above(values, typical), span, state)
+    return typical + own_share(span, 0) * total, state
+
+
 def own_share(span: int, lookahead: int | None = None) -> float:
     """Return the weight of a row itself, where all weights sum to one."""
     decay = _decay(span)
@@ -67,17 +84,26 @@ def _smooth_back(
     What comes after those changes no bit: they are added up one by one.
     """
     decay, share = _decay(span), own_share(span, lookahead)
-    average = np.empty(values.shape)
-    state = np.zeros((1, *values.shape[1:]))
+    average, state = np.empty(values.shape), None
     for rows in row_blocks(values):
         x = _above(values[rows.start : rows.stop + lookahead], typical)
         n = len(values[rows])
-        total, state = lfilter([1.0], [1.0, -decay], x[:n], axis=0, zi=state)
+        total, state = _sums_before(x[:n], span, state)
         for k in range(1, lookahead + 1):
             later = x[k : n + k]
             total[: len(later)] += decay**k * later
         average[rows] = typical + share * total
     return average
+
+
+def _sums_before(
+    x: NDArray[np.float64], span: int, state: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Add up all rows before and the row itself, by their weights."""
+    if state is None:
+        state = np.zeros((1, *x.shape[1:]))
+    total, state = lfilter([1.0], [1.0, -_decay(span)], x, axis=0, zi=state)
+    return total, state
 
 
 def _above(values: NDArray[np.float64], typical: float) -> NDArray[np.float64]:

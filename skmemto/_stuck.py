@@ -48,15 +48,62 @@ class Motion(NamedTuple):
         To that of what no training row has shown.
         """
         for rows in self.stuck(X, series).values():
-            rarities[rows] = np.fmax(rarities[rows], np.log10(self.n_rows))
+            rarities[rows] = np.fmax(rarities[rows], self.rarity)
 
     def share_stuck(
         self, X: NDArray, series: SeriesBounds, parts: NDArray[np.float64]
     ) -> None:
         """Add what is raised to the part of a stuck channel, in parts (n, F)."""
         for channel, rows in self.stuck(X, series).items():
-            raised = np.log10(self.n_rows) - parts[rows].sum(axis=1)
+            raised = self.rarity - parts[rows].sum(axis=1)
             parts[rows, channel] += np.maximum(raised, 0.0)
+
+    @property
+    def rarity(self) -> float:
+        """Return how rare it is to be stuck: no training row was."""
+        return float(np.log10(self.n_rows))
+
+
+class StuckFollower:
+    """Tells which channels are stuck as the rows of a series come, looking back only.
+
+    What it remembers is replaced and never changed, so that a copy goes on by itself.
+    """
+
+    def __init__(self, motion: Motion):
+        self.channels = np.flatnonzero(motion.always)
+        self.reach = motion.reach
+        n = len(self.channels)
+        self._n_rows = 0
+        self._last = np.full(n, np.nan)
+        self._n_repeats = np.zeros(n, dtype=np.int64)  # of the run that goes on
+        self._may_begin = np.zeros(n, dtype=bool)  # that run, since it moved before
+        # Repeats of the runs that began in each of the rows within reach, by row.
+        self._begun = np.zeros((self.reach, n), dtype=np.int64)
+
+    def next(self, X: NDArray) -> NDArray[np.bool_]:
+        """Tell for the next rows (n, F) which channels (n, F) are stuck."""
+        stuck = np.zeros(X.shape, dtype=bool)
+        if len(self.channels):
+            self._begun = self._begun.copy()
+            for row, is_stuck in zip(X[:, self.channels], stuck, strict=True):
+                is_stuck[self.channels] = self._next(row)
+        return stuck
+
+    def _next(self, row: NDArray) -> NDArray[np.bool_]:
+        repeats = row == self._last
+        begins = repeats & (self._n_repeats == 0)
+        if begins.any():
+            few = self._begun.sum(axis=0) <= _REPEATING_SHARE * self.reach
+            moved = (self._n_rows > self.reach) & few
+            self._may_begin = np.where(begins, moved, self._may_begin)
+        self._begun[self._n_rows % self.reach] = 0  # of the row now out of reach
+        self._n_repeats = np.where(repeats, self._n_repeats + 1, 0)
+        within = np.flatnonzero(repeats & (self._n_repeats <= self.reach))
+        began = (self._n_rows + 1 - self._n_repeats[within]) % self.reach
+        self._begun[began, within] += 1
+        self._last, self._n_rows = row, self._n_rows + 1
+        return repeats & self._may_begin & (self._n_repeats >= _LEAST_REPEATS)
 
 
 def measure_motion(

@@ -46,11 +46,11 @@ LAYERS = [
     {"_training", "_inference", "metrics"},
     {"_reporting", "_deviations"},
     {"_criteria", "_events"},
-    {"_scoring", "_tables", "plotting"},
+    {"_scoring", "_tables", "plotting", "_running", "_running_events"},
     # Estimators.
     {"_base"},
     {"_explaining"},
-    {"_memto", "_anomaly_transformer", "_per_group"},
+    {"_memto", "_anomaly_transformer", "_per_group", "streaming"},
     {"__init__"},
     {"__main__"},
 ]

@@ -104,7 +104,7 @@ def test_events_are_those_of_the_decisions(detector, new):
             [(0, 220), (220, 600)],
             options.get("min_length", 1),
             options.get("merge_gap", 8),  # half a window
-            _explaining._HYSTERESIS,
+            _explaining.HYSTERESIS,
         )
         events = detector.events(new, groups=groups, **options)
         assert [event[:2] for event in events] == [run[:2] for run in expected]
