@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmemto import _blockwise
-from skmemto._smoothing import own_share, smooth
+from skmemto._smoothing import own_share, smooth, smooth_next
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 spans = st.integers(1, 30)
@@ -87,6 +87,24 @@ def test_what_comes_later_changes_no_bit(monkeypatch, values_per_block, lookahea
     values[60:] = 1e30
     n_final = 60 - lookahead
     assert_array_equal(smooth(values, 9, 0.5, lookahead)[:n_final], whole[:n_final])
+
+
+@quick
+@given(
+    values=values_of_one_series,
+    span=spans,
+    cuts=st.lists(st.integers(0, 40), max_size=5).map(sorted),
+)
+def test_the_next_rows_are_averaged_as_all_are_however_cut(values, span, cuts):
+    state, averages = None, []
+    for part in np.split(values, cuts):
+        before = None if state is None else state.copy()
+        average, after = smooth_next(part, span, 0.3, state)
+        if before is not None:
+            assert_array_equal(state, before)
+        averages.append(average)
+        state = after
+    assert_array_equal(np.concatenate(averages), smooth(values, span, 0.3, 0))
 
 
 @quick

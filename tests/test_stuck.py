@@ -1,5 +1,7 @@
 """Sensors that are stuck."""
 
+from copy import copy
+
 import naive_scores as naive
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
 from skmemto import _stuck
-from skmemto._stuck import Motion, measure_motion
+from skmemto._stuck import Motion, StuckFollower, measure_motion
 
 quick = settings(deadline=None, derandomize=True, max_examples=200)
 N = 400
@@ -53,6 +55,33 @@ def test_stuck_rows_equal_naive(lengths, reach, lookahead):
     if len(x):
         expected = naive.stuck_rows(x, reach, *constants, lookahead)
         assert _stuck._stuck_rows(x, reach, lookahead).tolist() == expected
+
+
+@quick
+@given(
+    lengths=st.lists(st.sampled_from([1, 1, 1, 1, 2, 3, 6, 9]), max_size=60),
+    reach=st.integers(1, 40),
+    cuts=st.lists(st.integers(0, 60), max_size=5).map(sorted),
+)
+def test_a_follower_finds_what_is_stuck_as_rows_come(lengths, reach, cuts):
+    x = np.repeat(np.arange(len(lengths), dtype=float), lengths)
+    motion = Motion(np.array([False, True]), 100, reach, lookahead=0)
+    follower = StuckFollower(motion)
+    X = np.column_stack([np.zeros(len(x)), x])
+    found = [follower.next(part) for part in np.split(X, cuts)]
+    expected = np.zeros(X.shape, dtype=bool)
+    if len(x):
+        expected[_stuck._stuck_rows(x, reach, 0), 1] = True
+    assert_array_equal(np.concatenate(found), expected)
+
+
+def test_a_copy_of_a_follower_goes_on_by_itself(waves):
+    X = frozen(make_waves(N, seed=1), 200, LONG)
+    follower = StuckFollower(measured(waves))
+    follower.next(X[:205])
+    other = copy(follower)
+    other.next(make_waves(N))
+    assert_array_equal(follower.next(X[205:])[:, 0], np.arange(205, N) < 201 + LONG)
 
 
 @pytest.mark.parametrize("lookahead", [0, 2, 9])

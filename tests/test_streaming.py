@@ -1,0 +1,230 @@
+"""A fitted detector on a feed."""
+
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import DETECTORS, QUICK, make_waves
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.ensemble import IsolationForest
+from sklearn.exceptions import NotFittedError
+
+from skmemto import MEMTODetector, StreamingDetector
+from skmemto.streaming import StreamEvent, Update
+
+N = 260
+
+
+@pytest.fixture(scope="module", params=DETECTORS, ids=lambda cls: cls.__name__)
+def detector(request):
+    settings = {**QUICK, "lookahead": 0, "contamination": 0.01, "random_state": 0}
+    return request.param(**settings).fit(make_waves())
+
+
+def new_rows(seed=1):
+    X = make_waves(N, seed=seed)
+    X[60:80, 0] += 10 * X[:, 0].std()
+    X[120, 1] = X[130:133] = np.nan
+    X[160:180, 2] = X[159, 2]  # stuck
+    X[200:, 1] += 5 * X[:, 1].std()  # for good
+    return X
+
+
+def cut(X, size):
+    return np.split(X, range(size, len(X), size))
+
+
+def of_updates(updates):
+    return Update(*(np.concatenate(parts) for parts in zip(*updates, strict=True)))
+
+
+def last_of_each(streams_events):
+    """Events as they were told last, without what is told of the update."""
+    told = {}
+    for event in streams_events:
+        told[event.group, event.start] = event
+    return [event[:6] for event in told.values()]
+
+
+@pytest.mark.parametrize("size", [1, 37, N])
+def test_rows_have_the_scores_of_one_call_however_they_are_cut(detector, size):
+    stream, X = StreamingDetector(detector), new_rows()
+    updates, told = [], []
+    for rows in cut(X, size):
+        updates.append(stream.update(rows))
+        told += stream.events
+    found = of_updates(updates)
+    assert found.labels.dtype == np.int64
+    assert_allclose(found.scores, detector.score_samples(X), rtol=1e-9)
+    assert_allclose(found.decisions, detector.decision_function(X), atol=1e-9)
+    assert_array_equal(found.labels, detector.predict(X))
+    expected = detector.events(X)
+    assert len(expected) >= 3
+    for event, of_all in zip(last_of_each(told), expected, strict=True):
+        assert event[:3] + event[4:] == of_all[:3] + of_all[4:]
+        assert event[3] == pytest.approx(of_all.score)
+    assert stream.groups == [None]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"criterion": "isd"},
+        {"criterion": "lsd", "smoothing": 5},
+        {"rebase": None},
+        {"window_size": 1, "smoothing": 1},
+    ],
+    ids=str,
+)
+def test_other_parameters(parameters):
+    settings = {**QUICK, "lookahead": 0, "contamination": 0.01} | parameters
+    detector = MEMTODetector(**settings, random_state=0).fit(make_waves())
+    X, stream = new_rows(), StreamingDetector(detector)
+    found = of_updates([stream.update(rows) for rows in cut(X, 37)])
+    assert_allclose(found.scores, detector.score_samples(X), rtol=1e-9)
+    assert_allclose(found.decisions, detector.decision_function(X), atol=1e-9)
+
+
+def test_streams_of_many_groups_do_not_know_of_each_other(detector):
+    series = {name: new_rows(seed) for seed, name in enumerate(["b", "a", "c"])}
+    rng, stream = np.random.default_rng(0), StreamingDetector(detector)
+    names = rng.permutation(np.repeat(list(series), N))
+    nth = np.zeros(len(names), dtype=int)
+    for name in series:
+        nth[names == name] = np.arange(N)
+    X = np.array([series[name][i] for name, i in zip(names, nth, strict=True)])
+    cuts = np.sort(rng.choice(len(X), 6, replace=False))
+    found = of_updates(
+        stream.update(rows, groups=of_rows)
+        for rows, of_rows in zip(np.split(X, cuts), np.split(names, cuts), strict=True)
+    )
+    for name, rows in series.items():
+        expected = detector.score_samples(rows)
+        assert_allclose(found.scores[names == name], expected, rtol=1e-9)
+    assert sorted(stream.groups) == ["a", "b", "c"]
+
+
+def test_events_are_told_of_each_group(detector):
+    stream, X = StreamingDetector(detector), new_rows()
+    stream.update(X[:70], groups=["pump"] * 70)
+    (event,) = [event for event in stream.events if event.stop > 60]
+    assert isinstance(event, StreamEvent)
+    assert (event.group, event.is_new, event.is_over) == ("pump", True, False)
+    assert event.channels[0] == 0
+    table = pd.DataFrame(stream.events)
+    assert list(table.columns) == list(StreamEvent._fields)
+    stream.update(make_waves(9), groups=["fan"] * 9)
+    assert all(event.group == "fan" for event in stream.events)  # no row of the other
+    stream.update(X[70:120], groups=["pump"] * 50)
+    (event,) = [event for event in stream.events if event.stop > 60]
+    assert (event.is_new, event.is_over) == (False, True)
+
+
+def test_channels_are_named():
+    X = pd.DataFrame(new_rows(), columns=["flow", "heat", "noise"])
+    train = pd.DataFrame(make_waves(), columns=X.columns)
+    detector = MEMTODetector(**QUICK, lookahead=0, contamination=0.01, random_state=0)
+    stream = StreamingDetector(detector.fit(train))
+    stream.update(X.iloc[:70])
+    assert stream.events[-1].channels[0] == "flow"
+    with pytest.raises(ValueError, match="feature names"):
+        stream.update(X.iloc[70:80, ::-1])
+
+
+def test_a_pickle_goes_on_bit_for_bit(detector):
+    stream, X = StreamingDetector(detector), new_rows()
+    stream.update(X[:77])
+    other = pickle.loads(pickle.dumps(stream))
+    for rows in cut(X[77:], 20):
+        for found, expected in zip(
+            other.update(rows), stream.update(rows), strict=True
+        ):
+            assert_array_equal(found, expected)
+        assert other.events == stream.events
+
+
+def test_memory_does_not_grow(detector):
+    stream, X = StreamingDetector(detector), new_rows()
+    sizes = []
+    for _ in range(3):
+        stream.update(X[:57])
+        sizes.append(len(pickle.dumps(stream._streams)))
+    assert sizes[1] == pytest.approx(sizes[2], abs=100)
+    # Without what all share.
+    stream.update(np.vstack([X[:57]] * 2), groups=np.repeat([1, 2], 57))
+    assert len(pickle.dumps(stream._streams)) - 2 * sizes[2] < 2 * 30_000
+
+
+@pytest.mark.parametrize(
+    ("rows", "groups", "message"),
+    [
+        (np.zeros((1, 2)), None, "X has 2 features, but"),
+        ([["a", "b", "c"]], None, "could not convert string"),
+        (np.full((1, 3), np.inf), None, "infinity"),
+        (np.zeros(3), None, "Expected 2D array"),
+        (np.zeros((2, 3)), ["a"], "groups must have one entry for each row"),
+        (np.zeros((2, 3)), ["a", None], "groups contains NaN or None"),
+    ],
+)
+def test_what_is_wrong_leaves_the_stream_as_it_was(detector, rows, groups, message):
+    stream, X = StreamingDetector(detector), new_rows()
+    stream.update(X[:70])
+    before = pickle.dumps((stream._streams, stream.events))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        stream.update(rows, groups=groups)
+    assert pickle.dumps((stream._streams, stream.events)) == before
+    expected = detector.score_samples(X)[70:]
+    assert_allclose(stream.update(X[70:]).scores, expected, rtol=1e-9)
+
+
+def test_an_interrupt_leaves_all_streams_as_they_were(detector, monkeypatch):
+    stream, X = StreamingDetector(detector), new_rows()
+    groups = np.repeat([1, 2], [40, 40])
+    stream.update(X[:80], groups=groups)
+    before = pickle.dumps(stream._streams)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StreamingDetector, "_event", interrupted)
+        patch.setattr("skmemto._running_events.EventFollower.next", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            stream.update(X[80:160], groups=groups)
+    assert pickle.dumps(stream._streams) == before
+
+
+def test_groups_go(detector):
+    stream, X = StreamingDetector(detector), new_rows()
+    first = stream.update(X[:50], groups=["a"] * 50)
+    stream.update(X[:5], groups=["b"] * 5)
+    stream.forget("a")
+    assert stream.groups == ["b"]
+    again = stream.update(X[:50], groups=["a"] * 50)
+    assert_array_equal(first.scores, again.scores)
+    with pytest.raises(KeyError):
+        stream.forget("c")
+
+
+def test_the_detector_must_look_back_only():
+    fitted = MEMTODetector(**QUICK, random_state=0).fit(make_waves(100))
+    with pytest.raises(ValueError, match=r"lookahead=0\. Got MEMTODetector"):
+        StreamingDetector(fitted)
+    with pytest.raises(NotFittedError):
+        StreamingDetector(MEMTODetector(lookahead=0))
+    forest = IsolationForest(n_estimators=2).fit(make_waves(20))
+    with pytest.raises(ValueError, match="Got IsolationForest"):
+        StreamingDetector(forest)
+
+
+def test_merge_gap(detector):
+    with pytest.raises(ValueError, match="merge_gap == -1"):
+        StreamingDetector(detector, merge_gap=-1)
+    stream, X = StreamingDetector(detector, merge_gap=1000), new_rows()
+    stream.update(X)
+    (event,) = stream.events
+    assert (event.is_new, event.is_over) == (True, False)
+    (expected,) = detector.events(X, merge_gap=1000)
+    assert event[:3] == expected[:3]
