@@ -58,8 +58,8 @@ def smooth_next(
     Returns the averages of its next rows, and the state after them; None is that
     before the first.
     """
-    if span == 1:
-        return values, None
+    if span == 1 or len(values) == 0:
+        return values, state
     total, state = _sums_before(_above(values, typical), span, state)
     return typical + own_share(span, 0) * total, state
 

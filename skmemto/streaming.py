@@ -75,12 +75,12 @@ class StreamingDetector:
     --------
     >>> from skmemto import MEMTODetector, StreamingDetector
     >>> from skmemto.datasets import make_anomalous_series
-    >>> data = make_anomalous_series(n_train=600, n_test=600, random_state=0)
+    >>> data = make_anomalous_series(n_train=600, n_test=1200, random_state=0)
     >>> detector = MEMTODetector(
     ...     lookahead=0, contamination=0.01, max_iter=1, random_state=0
     ... ).fit(data.X_train)
     >>> stream = StreamingDetector(detector)
-    >>> for i in range(0, 600, 10):
+    >>> for i in range(0, 1200, 10):
     ...     update = stream.update(data.X_test[i : i + 10])
     ...     if stream.events:
     ...         break
