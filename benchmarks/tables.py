@@ -55,6 +55,8 @@ def alarms_on_real_data() -> str:
     lasting = lasting[lasting["detector"].str.contains("rebase")]
     lasting = lasting[lasting["decades"] == 0]
     records = pd.concat([records[records["detector"].isin(alarms.COMPARED)], lasting])
+    order = records["set"].map(alarms.SETS.index)
+    records = records.loc[order.sort_values(kind="stable").index]
     return alarms.table(records.assign(decades=0.0))
 
 
