@@ -54,7 +54,13 @@ def alarms_on_real_data() -> str:
     lasting = read("alarms")
     lasting = lasting[lasting["detector"].str.contains("rebase")]
     lasting = lasting[lasting["decades"] == 0]
-    records = pd.concat([records[records["detector"].isin(alarms.COMPARED)], lasting])
+    compared = records[records["detector"].isin(alarms.COMPARED)]
+    records = pd.concat([compared, lasting]).sort_values(
+        "set",
+        key=lambda sets: sets.map(alarms.SETS.index),
+        ignore_index=True,
+        kind="stable",
+    )
     return alarms.table(records.assign(decades=0.0))
 
 
