@@ -21,8 +21,9 @@ from skmemto._windows import WindowBlock, WindowReader, merge_overlaps, row_wind
 # does not depend on how many rows came with it, and small, so that scoring a
 # single window stays cheap.
 _STEPS_PER_BATCH = 2048
-# As few windows as these are a batch of their own: live, rows come one at a time.
-_FEW_WINDOWS = 4
+# Live, rows come one or a few at a time: a batch of so many steps, where that is enough
+# for them. With fewer than a hundred the last bits of a product change.
+_STEPS_OF_FEW = (100, 400)
 
 
 class RowOutputs(NamedTuple):
@@ -83,8 +84,9 @@ def iter_outputs_of_rows(
     That window ends at most `lookahead` rows after it, so that nothing later counts.
     """
     batch_size = _batch_size(window_size)
-    if len(rows) <= _FEW_WINDOWS:
-        batch_size = min(batch_size, _FEW_WINDOWS)
+    for n_steps in reversed(_STEPS_OF_FEW):
+        if len(rows) * window_size <= n_steps:
+            batch_size = -(-n_steps // window_size)
     for batch in gen_batches(len(rows), batch_size):
         padded = _padded(rows[batch], batch_size)
         starts, begins = row_windows(padded, series, window_size, lookahead)

@@ -7,8 +7,14 @@ import torch
 from conftest import TINY, make_network, random_tensor
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmemto._inference import _STEPS_PER_BATCH, iter_row_outputs
-from skmemto._windows import WindowBlock, window_blocks
+from skmemto._inference import (
+    _STEPS_PER_BATCH,
+    iter_outputs_of_rows,
+    iter_row_outputs,
+)
+from skmemto._scaling import ChannelScaler
+from skmemto._series import rows_of
+from skmemto._windows import WindowBlock, WindowReader, window_blocks
 
 SERIES = np.array([[0, 700], [700, 703], [703, 1400], [1400, 1409], [1409, 1412]])
 X = random_tensor(1412, 2)
@@ -125,3 +131,74 @@ def test_of_no_windows_nothing_is_said():
     assert not list(
         iter_row_outputs(Network(), get_windows, [], device="cpu", precision="float32")
     )
+
+
+# ---------------------------------------------------------------- a window for each row
+
+
+def of_rows(network, rows, series=SERIES, window_size=9, lookahead=0):
+    scaler = ChannelScaler(standardize=False).fit(X.numpy())
+    reader = WindowReader(X.numpy(), scaler, "cpu")
+    outputs = iter_outputs_of_rows(
+        network,
+        reader,
+        rows,
+        series,
+        window_size=window_size,
+        lookahead=lookahead,
+        precision="float32",
+    )
+    return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+
+
+@pytest.mark.parametrize(("window_size", "lookahead"), [(9, 0), (9, 4), (1, 0)])
+def test_each_row_has_a_window_of_its_own(window_size, lookahead):
+    def one(window):
+        outputs = Network()(torch.from_numpy(window)[None])
+        return [output[0].numpy() for output in outputs]
+
+    with torch.inference_mode():
+        expected = naive.outputs_of_rows(one, X.numpy(), SERIES, window_size, lookahead)
+    all_rows = rows_of(SERIES)
+    rows, *found = of_rows(
+        Network(), all_rows, window_size=window_size, lookahead=lookahead
+    )
+    assert_array_equal(rows, all_rows)
+    for array, of_naive in zip(found, expected, strict=True):
+        assert array.dtype == np.float64
+        assert_allclose(array, of_naive, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "window_size", "expected"),
+    [
+        (1, 50, [2]),
+        (2, 50, [2]),
+        (3, 50, [8]),
+        (9, 50, [40]),
+        (41, 50, [40, 40]),
+        (1, 1, [100]),
+        (3, 2000, [1, 1, 1]),
+    ],
+)
+def test_a_few_rows_make_a_small_batch(n_rows, window_size, expected):
+    network = Network()
+    of_rows(network, np.arange(n_rows), window_size=window_size)
+    assert [len(batch) for batch in network.asked] == expected
+
+
+@pytest.mark.parametrize("window_size", [2, 10, 50])
+@pytest.mark.parametrize("network_class", TINY)
+def test_bits_do_not_hang_on_how_many_rows_are_asked_for(network_class, window_size):
+    network = make_network(
+        network_class, n_features=2, d_model=64, n_heads=4, n_layers=2
+    )
+    rows = np.arange(90)
+    _, *whole = of_rows(network, rows, window_size=window_size)
+    for n in (1, 3, 8, 40):
+        parts = [
+            of_rows(network, part, window_size=window_size)[1:]
+            for part in np.split(rows, range(n, 90, n))
+        ]
+        for of_parts, of_all in zip(zip(*parts, strict=True), whole, strict=True):
+            assert_array_equal(np.concatenate(of_parts), of_all)
