@@ -22,6 +22,9 @@ _FLOOR = 0.05
 # A ratio counts up to so many times the largest of the training data: with less,
 # alarms end sooner, and what comes on top of a change is hidden.
 _MOST = 10.0
+# Power of what its level is above the highest by which a channel is measured. A channel
+# that has moved on also varies more: with 1 its peaks would be alarms for ever.
+_POWER = 1.5
 # A channel whose level is so many times the highest of the training data is reported.
 _REPORTED = 2.0
 
@@ -102,7 +105,7 @@ class LevelFollower:
         self._report(factors, rows)
         moved = factors > 1
         np.minimum(ratios, self.normal.most, out=ratios, where=moved)
-        np.divide(ratios, factors, out=ratios, where=moved)
+        np.divide(ratios, factors**_POWER, out=ratios, where=moved)
 
     def _report(self, factors: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
         """Note since when channels have been elsewhere, and who still is at the end."""
