@@ -139,11 +139,14 @@ class WindowKMeans(OutlierMixin, BaseEstimator):
 
 
 class MovingAverage(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
-    """Centred moving average of another detector's scores."""
+    """Moving average of another detector's scores, centred or of past rows only."""
 
-    def __init__(self, estimator: BaseEstimator, width: int = 21) -> None:
+    def __init__(
+        self, estimator: BaseEstimator, width: int = 21, past_only: bool = False
+    ) -> None:
         self.estimator = estimator
         self.width = width
+        self.past_only = past_only
 
     def fit(self, X: np.ndarray, y: None = None) -> Self:
         self.estimator_ = clone(self.estimator).fit(X)
@@ -151,7 +154,8 @@ class MovingAverage(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
         scores = self.estimator_.score_samples(X)
-        return uniform_filter1d(scores, self.width, mode="nearest")
+        origin = self.width // 2 if self.past_only else 0
+        return uniform_filter1d(scores, self.width, mode="nearest", origin=origin)
 
 
 def _draw(n: int, at_most: int, random_state: int | None) -> np.ndarray:

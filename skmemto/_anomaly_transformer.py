@@ -90,6 +90,10 @@ class AnomalyTransformerDetector(ExplainingDetector):
         that is above all that the training data have shown. "auto" is 30 windows; but
         at a window of 1 it is None, which never does: alarms last as long as the
         change. `score_samples` is free of it.
+    reservoir_size : int, default=10_000
+        Number of the rows learned from that stay in the model, for `partial_fit` to
+        learn again beside new ones, which take their place: the fewer, the sooner old
+        rows are forgotten. With 0 the new rows alone say what is normal.
     standardize : bool, default=True
         Whether to scale each channel to zero mean and unit variance first. The
         network then sees values up to 30 standard deviations; the ISD is that of
@@ -262,6 +266,7 @@ class AnomalyTransformerDetector(ExplainingDetector):
         smoothing: int | Literal["auto"] = "auto",
         lookahead: int | Literal["auto"] = "auto",
         rebase: int | Literal["auto"] | None = "auto",
+        reservoir_size: int = 10_000,
         standardize: bool = True,
         max_iter: int = 6,
         batch_size: int | Literal["auto"] = "auto",
@@ -291,6 +296,7 @@ class AnomalyTransformerDetector(ExplainingDetector):
         self.smoothing = smoothing
         self.lookahead = lookahead
         self.rebase = rebase
+        self.reservoir_size = reservoir_size
         self.standardize = standardize
         self.max_iter = max_iter
         self.batch_size = batch_size

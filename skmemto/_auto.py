@@ -17,6 +17,7 @@ _WINDOWS_PER_EPOCH = 1024
 _WINDOWS_PER_SCORED_ROW = 2
 _SMOOTHED_SHARE = 2 / 5  # of the window
 _WINDOWS_PER_LEVEL = 30
+_WINDOWS_PER_BLOCK = 10  # of rows that are kept
 _STEPS_PER_EPOCH = 32
 _SMALLEST_BATCH, _LARGEST_BATCH = 4, 32
 
@@ -90,3 +91,8 @@ def level_span(requested: int | Auto | None, window_size: int) -> int:
 def follows_levels(requested: int | Auto | None, window_size: int) -> bool:
     """Tell whether levels are followed; at a window of 1 rows stand for themselves."""
     return requested is not None and (requested != "auto" or window_size > 1)
+
+
+def reservoir_block(window_size: int) -> int:
+    """Return how many rows in a row are kept of those learned from."""
+    return _WINDOWS_PER_BLOCK * window_size

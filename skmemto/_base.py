@@ -36,6 +36,7 @@ from skmemto._messages import warn_of_absurd, warn_of_drift, warn_of_short_histo
 from skmemto._nn.network import WindowNetwork, build_empty, pack, unpack
 from skmemto._parameters import SharedParameters
 from skmemto._reporting import FitReporter
+from skmemto._reservoir import fill
 from skmemto._scaling import ChannelScaler
 from skmemto._scoring import as_score_samples, calibrate, score_rows
 from skmemto._series import SeriesBounds, hold_out_tails, split_series, with_values
@@ -45,7 +46,7 @@ from skmemto._thresholds import (
     rarest_as_alarm,
     threshold,
 )
-from skmemto._training import Trainer
+from skmemto._training import EpochReporter, Trainer
 from skmemto._windows import WindowReader, window_blocks
 
 
@@ -84,6 +85,12 @@ class BaseWindowDetector(
             self, {"X": X, "y": y}, self._n_fit_tasks, fitted_attributes
         )
         draft._fit(X, series, reporter)
+        self._take_over(draft)
+        reporter.end()
+        return self
+
+    def _take_over(self, draft: Self) -> None:
+        """Become what the draft is, all at once."""
         attributes = draft._fitted_attributes()
         # The model is the same already, and lives on the device of its own rank.
         own = {name: attributes.pop(name) for name in ("model_", "device_")}
@@ -91,8 +98,6 @@ class BaseWindowDetector(
         for name in self._fitted_attributes():
             delattr(self, name)
         self.__dict__.update(attributes)
-        reporter.end()
-        return self
 
     def _fit(self, X: NDArray, series: SeriesBounds, reporter: FitReporter) -> None:
         """Split, scale, build, train, calibrate, set the threshold."""
@@ -101,6 +106,8 @@ class BaseWindowDetector(
         self.device_ = resolve_device(self.device)
         learned, held_out = self._hold_out(X, series)
         self.window_size_ = _auto.window_size(self.window_size, learned)
+        block = _auto.reservoir_block(self.window_size_)
+        self.reservoir_ = fill(X, series, self.reservoir_size, block)
         self.scaler_ = ChannelScaler(self.standardize).fit(X, series=learned)
         bounds = self.scaler_.lower_, self.scaler_.upper_
         warn_of_absurd(find_absurd(X, learned, bounds), self._names())
@@ -182,7 +189,11 @@ class BaseWindowDetector(
     def _train(self, trainer: Trainer, reporter: FitReporter) -> None:
         """Train the network; one phase, unless a subclass needs more."""
         with reporter.phase("training") as phase:
-            trainer.run(self.learning_rate, phase)
+            self._train_on(trainer, phase)
+
+    def _train_on(self, trainer: Trainer, reporter: EpochReporter) -> None:
+        """Run the last phase, that a network which has learned may go on with."""
+        trainer.run(self.learning_rate, reporter)
 
     def _calibrate(self, X: NDArray, series: SeriesBounds) -> None:
         """Learn what deviations and scores are like on normal data."""

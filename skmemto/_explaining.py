@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skmemto._base import BaseWindowDetector
 from skmemto._deviations import Deviations, gather_deviations
 from skmemto._events import (
     Event,
@@ -20,13 +19,14 @@ from skmemto._events import (
 )
 from skmemto._scoring import score_rows, share_out
 from skmemto._series import SeriesBounds, series_names
+from skmemto._updating import UpdatingDetector
 
 # Between two flagged runs that are one event, rarities stay within so many decades of
 # the threshold.
 HYSTERESIS = 0.5
 
 
-class ExplainingDetector(BaseWindowDetector):
+class ExplainingDetector(UpdatingDetector):
     """Detector that also says what it sees: deviations, reconstruction, events."""
 
     @property

@@ -19,7 +19,7 @@ from skmemto import _distributed
 from skmemto._explaining import ExplainingDetector
 from skmemto._nn.memto import MEMTOConfig, MEMTONetwork
 from skmemto._reporting import FitReporter
-from skmemto._training import Trainer
+from skmemto._training import EpochReporter, Trainer
 from skmemto._windows import WindowBlock
 
 # k-means on the queries: share of the training windows (the paper's), and the
@@ -102,6 +102,10 @@ class MEMTODetector(ExplainingDetector):
         that is above all that the training data have shown. "auto" is 30 windows; but
         at a window of 1 it is None, which never does: alarms last as long as the
         change. `score_samples` is free of it.
+    reservoir_size : int, default=10_000
+        Number of the rows learned from that stay in the model, for `partial_fit` to
+        learn again beside new ones, which take their place: the fewer, the sooner old
+        rows are forgotten. With 0 the new rows alone say what is normal.
     standardize : bool, default=True
         Whether to scale each channel to zero mean and unit variance first. The
         network then sees values up to 30 standard deviations; the ISD is that of
@@ -276,6 +280,7 @@ class MEMTODetector(ExplainingDetector):
         smoothing: int | Literal["auto"] = "auto",
         lookahead: int | Literal["auto"] = "auto",
         rebase: int | Literal["auto"] | None = "auto",
+        reservoir_size: int = 10_000,
         standardize: bool = True,
         max_iter: int = 3,
         batch_size: int | Literal["auto"] = "auto",
@@ -306,6 +311,7 @@ class MEMTODetector(ExplainingDetector):
         self.smoothing = smoothing
         self.lookahead = lookahead
         self.rebase = rebase
+        self.reservoir_size = reservoir_size
         self.standardize = standardize
         self.max_iter = max_iter
         self.batch_size = batch_size
@@ -386,9 +392,11 @@ class MEMTODetector(ExplainingDetector):
             # gives all ranks what the first has found.
             if _distributed.rank() == 0:
                 self._place_items(trainer)
-        # The paper halves the learning rate in the last phase (1e-4, then 5e-5).
-        with reporter.phase("training") as phase:
-            trainer.run(self.learning_rate / 2, phase)
+        super()._train(trainer, reporter)
+
+    def _train_on(self, trainer: Trainer, reporter: EpochReporter) -> None:
+        """Run the last phase; the paper halves the rate there (1e-4, then 5e-5)."""
+        trainer.run(self.learning_rate / 2, reporter)
 
     def _place_items(self, trainer: Trainer) -> None:
         """Set the memory items to the centres of clusters of training queries."""

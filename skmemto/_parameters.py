@@ -29,6 +29,7 @@ class SharedParameters:
     smoothing: int | Literal["auto"]
     lookahead: int | Literal["auto"]
     rebase: int | Literal["auto"] | None
+    reservoir_size: int
     standardize: bool
     max_iter: int
     batch_size: int | Literal["auto"]
@@ -62,6 +63,7 @@ class SharedParameters:
             Interval(Integral, 2, None, closed="left"),
             None,
         ],
+        "reservoir_size": [Interval(Integral, 0, None, closed="left")],
         "standardize": ["boolean"],
         "max_iter": [_POSITIVE],
         "batch_size": [StrOptions({"auto"}), _POSITIVE],

@@ -107,3 +107,20 @@ class PhaseReporter:
         if losses.validation is not None:
             line += f", validation loss {losses.validation:.6f}"
         return line
+
+
+@dataclass
+class UpdateReporter:
+    """Reports the pass of a `partial_fit`, which scikit-learn's callbacks know not."""
+
+    estimator: Any
+
+    def begin_epoch(self) -> None:
+        """Take note that the pass begins."""
+
+    def end_epoch(self, losses: EpochLosses) -> bool:
+        """Report that it has ended."""
+        if self.estimator.verbose and _distributed.rank() == 0:
+            name = type(self.estimator).__name__
+            print(f"[{name}] partial_fit: loss {losses.train:.6f}")  # noqa: T201
+        return False

@@ -103,6 +103,7 @@ class StreamingDetector:
         check_scalar(merge_gap, "merge_gap", Integral, min_val=0)
         self.detector = detector
         self.merge_gap = merge_gap
+        self._as_it_is = _without_later_changes(detector)
         self.events: list[StreamEvent] = []
         self._streams: dict[Hashable, tuple[RunningSeries, EventFollower]] = {}
 
@@ -150,7 +151,7 @@ class StreamingDetector:
         ValueError
             If `X` or `groups` is malformed. The streams are as they were, then.
         """
-        X, _ = self.detector._validate(X, None)
+        X, _ = self._as_it_is._validate(X, None)
         rows_of = _rows_of_groups(groups, len(X))
         streams = {name: self._copied(name) for name in rows_of}
         parts = self._deviations(X, rows_of, streams)
@@ -160,7 +161,7 @@ class StreamingDetector:
             series, follower = streams[name]
             first = series.n_rows
             found = series.next(X[rows], deviations)
-            offset = self.detector.offset_
+            offset = self._as_it_is.offset_
             scores[rows] = as_score_samples(found.scores, found.unknown, offset)
             rebased = as_score_samples(found.rebased, found.unknown, offset)
             decisions[rows] = rebased - offset
@@ -178,7 +179,7 @@ class StreamingDetector:
         if name in self._streams:
             series, follower = self._streams[name]
             return series.copy(), follower
-        detector = self.detector
+        detector = self._as_it_is
         is_calibrated = detector.criterion == "calibrated"
         criterion = following = detector._criterion()
         if detector._follows_levels():
@@ -211,7 +212,7 @@ class StreamingDetector:
         new = np.concatenate(
             [np.arange(a, b) for a, b in zip(firsts, stops, strict=True)]
         )
-        found = self.detector._reconstructor().deviations(
+        found = self._as_it_is._reconstructor().deviations(
             np.concatenate(blocks), np.column_stack([begins, stops]), rows=new
         )
         _, squares, latent = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -224,18 +225,25 @@ class StreamingDetector:
         ]
 
     def _event(self, event: OpenEvent, group: Hashable) -> StreamEvent:
-        names = self.detector._names()
+        names = self._as_it_is._names()
         channels = event.channels()
         return StreamEvent(
             event.start,
             event.stop,
             event.peak,
-            event.decision + self.detector.offset_,
+            event.decision + self._as_it_is.offset_,
             tuple(c if names is None else str(names[c]) for c in channels),
             group,
             event.is_new,
             event.is_over,
         )
+
+
+def _without_later_changes(detector: BaseWindowDetector) -> BaseWindowDetector:
+    """Return one with the same network and parts, that learning on leaves as it is."""
+    same = object.__new__(type(detector))
+    same.__dict__.update(detector.__dict__)
+    return same
 
 
 def _rows_of_groups(

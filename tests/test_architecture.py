@@ -43,12 +43,13 @@ LAYERS = [
     {"_windows", "_history", "_auto", "_nn.memto", "_nn.anomaly_transformer"},
     {"metrics._scorers", "_rarity"},
     # Networks and windows come together.
-    {"_training", "_inference", "metrics"},
+    {"_training", "_inference", "_reservoir", "metrics"},
     {"_reporting", "_deviations"},
     {"_criteria", "_events"},
     {"_scoring", "_tables", "plotting", "_running", "_running_events"},
     # Estimators.
     {"_base"},
+    {"_updating"},
     {"_explaining"},
     {"_memto", "_anomaly_transformer", "_per_group", "streaming"},
     {"__init__"},

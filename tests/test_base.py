@@ -388,7 +388,7 @@ BAD_PARAMETERS = [
     {"n_heads": 0}, {"n_layers": 0}, {"dim_feedforward": 0}, {"standardize": "no"},
     {"batch_size": "all"}, {"learning_rate": 0}, {"early_stopping": None},
     {"n_iter_no_change": 0}, {"tol": -1}, {"random_state": "0"}, {"verbose": -1},
-    {"rebase": 1}, {"lookahead": -1},
+    {"rebase": 1}, {"lookahead": -1}, {"reservoir_size": -1},
 ]  # fmt: skip
 
 

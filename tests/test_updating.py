@@ -1,0 +1,178 @@
+"""Detectors that go on learning."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from conftest import DETECTORS, QUICK, make_waves
+from numpy.testing import assert_array_equal
+
+from skmemto import MEMTODetector, StreamingDetector
+from skmemto._training import Trainer
+from skmemto.datasets import make_anomalous_series
+
+OLD, NEW = make_waves(), make_waves(300, seed=1)
+
+
+@pytest.fixture
+def detector(make_detector):
+    return make_detector().fit(OLD)
+
+
+def state_of(detector):
+    state = {k: v for k, v in detector.__getstate__().items() if k.endswith("_")}
+    return pickle.dumps(state)
+
+
+def test_first_call_is_a_fit(make_detector):
+    first, fitted = make_detector().partial_fit(OLD), make_detector().fit(OLD)
+    assert_array_equal(first.score_samples(NEW), fitted.score_samples(NEW))
+    assert first.offset_ == fitted.offset_
+
+
+def test_takes_in_what_is_new(detector):
+    before = copy.deepcopy(detector)
+    moved = NEW + OLD.std(axis=0)
+    assert detector.partial_fit(moved) is detector
+    mean = np.concatenate([OLD, moved]).mean(axis=0)
+    np.testing.assert_allclose(detector.scaler_.mean_, mean)
+    assert detector.n_iter_ == before.n_iter_ + 1 == len(detector.loss_curve_)
+    assert detector.window_size_ == before.window_size_
+    assert len(detector.reservoir_.X) == len(OLD) + len(NEW)
+    assert detector.score(moved) > before.score(moved)
+
+
+def test_is_the_same_each_time_and_after_a_round_trip(detector):
+    twin = pickle.loads(pickle.dumps(detector))
+    again = copy.deepcopy(detector)
+    for one in (detector, twin, again):
+        one.partial_fit(NEW).partial_fit(NEW[:100])
+    for one in (twin, again):
+        assert_array_equal(one.score_samples(OLD), detector.score_samples(OLD))
+        assert one.offset_ == detector.offset_
+
+
+def test_groups_are_series_of_their_own(make_detector):
+    seen = []
+
+    def training_blocks(self, *args):
+        seen.append(self.train_blocks)
+        return run(self, *args)
+
+    run = Trainer.run
+    detector = make_detector().fit(OLD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "run", training_blocks)
+        detector.partial_fit(NEW, groups=np.repeat([0, 1], 150))
+    ((block,),) = seen
+    starts = block.starts
+    for border in (len(OLD), len(OLD) + 150):
+        assert not ((starts < border) & (starts + block.length > border)).any()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (NEW[:, :2], "X has 2 features"),
+        (np.full_like(NEW, np.inf), "contains infinity"),
+        (np.array([["a", "b", "c"]]), "could not convert"),
+    ],
+)
+def test_bad_rows_leave_it_as_it_was(detector, bad, message):
+    before = state_of(detector)
+    with pytest.raises(ValueError, match=message):
+        detector.partial_fit(bad)
+    assert state_of(detector) == before
+
+
+def test_an_interruption_leaves_it_as_it_was(detector, monkeypatch):
+    before = state_of(detector)
+
+    def interrupted(self, batches, optimizer):
+        mean_loss(self, batches, optimizer)
+        raise KeyboardInterrupt
+
+    mean_loss = Trainer._mean_loss
+    monkeypatch.setattr(Trainer, "_mean_loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        detector.partial_fit(NEW)
+    assert state_of(detector) == before
+
+
+def test_without_a_reservoir_new_rows_alone_count(make_detector):
+    detector = make_detector(reservoir_size=0).fit(OLD)
+    assert detector.reservoir_.X.size == 0
+    detector.partial_fit(NEW)
+    np.testing.assert_allclose(detector.scaler_.mean_, NEW.mean(axis=0))
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 10])
+def test_takes_in_few_rows(detector, n_rows):
+    detector.partial_fit(NEW[:n_rows])
+    assert np.isfinite(detector.score_samples(NEW)).all()
+    assert len(detector.reservoir_.X) == len(OLD) + n_rows
+
+
+def test_reports_to_who_asks_for_it(make_detector, capsys):
+    detector = make_detector(verbose=1).fit(OLD)
+    capsys.readouterr()
+    detector.partial_fit(NEW)
+    out = capsys.readouterr().out
+    assert out.startswith(f"[{type(detector).__name__}] partial_fit: loss 0.")
+
+
+def test_a_stream_that_has_begun_goes_on_as_it_was(make_detector):
+    detector = make_detector(lookahead=0).fit(OLD)
+    expected = detector.score_samples(NEW)
+    stream = StreamingDetector(detector)
+    first = stream.update(NEW[:100]).scores
+    detector.partial_fit(NEW + OLD.std(axis=0))
+    later = stream.update(NEW[100:]).scores
+    np.testing.assert_allclose(np.concatenate([first, later]), expected, rtol=1e-9)
+
+
+# ---------------------------------------------------------------- what it is for
+
+N_OLD, N_NEW, SHIFTED = 3_000, 1_000, 2
+
+
+@pytest.fixture(scope="module")
+def shifted():
+    """Rows before a shift of one channel by 1.5 standard deviations, and after it."""
+    X = make_anomalous_series(
+        n_train=N_OLD + N_NEW + 2_000, n_test=1_100, random_state=0
+    ).X_train
+    X[N_OLD:, SHIFTED] += 1.5 * X[:N_OLD, SHIFTED].std()
+    return np.split(X, [N_OLD, N_OLD + N_NEW])
+
+
+def test_what_has_moved_for_good_is_learned(shifted):
+    old, new, after = shifted
+    detector = MEMTODetector(max_iter=3, rebase=None, random_state=0).fit(old)
+    assert (detector.predict(new) == -1).mean() > 0.5
+    detector.partial_fit(new)
+    assert (detector.predict(after) == -1).mean() < 0.02
+    # What comes on top of it is seen.
+    after = after.copy()
+    spread = old.std(axis=0)
+    after[500, SHIFTED] += 8 * spread[SHIFTED]
+    after[1_200:1_240, 0] += 5 * spread[0]
+    flagged = detector.predict(after) == -1
+    assert flagged[500] and flagged[1_200:1_240].mean() > 0.5
+
+
+@pytest.mark.parametrize("cls", DETECTORS, ids=lambda cls: cls.__name__)
+def test_more_of_the_same_changes_little(cls):
+    settings = {**QUICK, "max_iter": 3, "random_state": 0}
+    detector = cls(**settings).fit(make_waves(1_500))
+    test = make_waves(1_000, seed=9)
+    test[300:320, 0] += 10 * OLD[:, 0].std()
+    before = detector.score_samples(test)
+    for night in range(5):
+        detector.partial_fit(make_waves(300, seed=10 + night))
+    after = detector.score_samples(test)
+    assert np.corrcoef(before, after)[0, 1] > 0.9
+    assert (detector.predict(np.delete(test, slice(280, 340), axis=0)) == -1).mean() < (
+        0.02
+    )
