@@ -218,11 +218,11 @@ def _smoothed(
 def average_of_known(
     total: NDArray[np.float64], weights: NDArray[np.float64], own: float
 ) -> NDArray[np.float64]:
-    """Divide sums (n,) by the weights that are in them, `own` being that of one row.
+    """Divide sums (...) by the weights that are in them, `own` being that of one row.
 
     NaN where they are less than half of that: there all that is known is far away.
     """
-    average = np.full(len(total), np.nan)
+    average = np.full(total.shape, np.nan)
     return np.divide(total, weights, out=average, where=weights >= own / 2)
 
 

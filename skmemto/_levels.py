@@ -27,6 +27,8 @@ _MOST = 10.0
 _POWER = 1.5
 # A channel whose level is so many times the highest of the training data is reported.
 _REPORTED = 2.0
+# Since when a channel has been away that has not been there yet.
+NEVER = -1
 
 
 class Levels(NamedTuple):
@@ -67,65 +69,105 @@ def starting_levels(
     return Levels(span, usual, np.full_like(usual, -np.inf), _MOST * largest)
 
 
+def levels_before(
+    ratios: NDArray[np.float64], level: NDArray[np.float64], normal: Levels
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Follow the levels (..., F) of series along the rows of ratios (..., n, F).
+
+    Returns the levels before each row, and those after the last.
+    """
+    logs = np.log(np.minimum(ratios, normal.most) + _FLOOR)
+    logs = np.where(np.isnan(logs), normal.usual, logs)
+    decay = 1 - 2 / (normal.span + 1)
+    level = level[..., np.newaxis, :]
+    after, _ = lfilter([1 - decay], [1.0, -decay], logs, axis=-2, zi=decay * level)
+    return np.concatenate([level, after[..., :-1, :]], axis=-2), after[..., -1, :]
+
+
+def rebase(
+    ratios: NDArray[np.float64], before: NDArray[np.float64], normal: Levels
+) -> NDArray[np.float64]:
+    """Divide ratios (..., F) by what their channels have moved, in place.
+
+    Returns the levels, in units of the highest of the training data.
+    """
+    factors = np.exp(before - normal.highest)
+    moved = factors > 1
+    np.minimum(ratios, normal.most, out=ratios, where=moved)
+    np.divide(ratios, factors**_POWER, out=ratios, where=moved)
+    return factors
+
+
+def away_since(
+    factors: NDArray[np.float64], since: NDArray[np.int64], first: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return since which row channels are far above their levels (..., F).
+
+    Parameters
+    ----------
+    factors : ndarray of shape (..., n, F)
+        Levels before the next rows, in units of the highest of the training data.
+    since : ndarray of shape (..., F)
+        The same before those rows; `NEVER` where there was none.
+    first : ndarray of shape (...)
+        Number of the first of those rows.
+
+    Returns
+    -------
+    since : ndarray of shape (..., F)
+        The row after the last is that of a channel which is not away.
+    """
+    away = factors >= _REPORTED
+    first, n_rows = first[..., np.newaxis], factors.shape[-2]
+    last_home = n_rows - 1 - away[..., ::-1, :].argmin(axis=-2)
+    began = np.where(since < 0, first, since)
+    return np.where(away.all(axis=-2), began, first + last_home + 1)
+
+
 class LevelFollower:
     """Follows the levels of the channels through series, in time order."""
 
     def __init__(self, levels: Levels, series: SeriesBounds):
         self.normal = levels
         self.series = series
-        self._decay = 1 - 2 / (levels.span + 1)
         self._level = levels.usual
-        self._since = np.full(len(levels.usual), -1)
+        self._since = np.full(len(levels.usual), NEVER)
         self.moved: list[MovedChannel] = []
 
     def before(
         self, ratios: NDArray[np.float64], rows: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return the levels (n, F) before each of the next rows, from their ratios."""
-        logs = np.log(np.minimum(ratios, self.normal.most) + _FLOOR)
-        logs = np.where(np.isnan(logs), self.normal.usual, logs)
-        levels = np.empty_like(logs)
+        levels = np.empty(ratios.shape)
         for is_first, part in _of_series(rows, self.series):
             if is_first:
                 self._level = self.normal.usual
-            after, _ = lfilter(
-                [1 - self._decay],
-                [1.0, -self._decay],
-                logs[part],
-                axis=0,
-                zi=self._decay * self._level[np.newaxis],
+            levels[part], self._level = levels_before(
+                ratios[part], self._level, self.normal
             )
-            levels[part] = np.vstack([self._level, after[:-1]])
-            self._level = after[-1]
         return levels
 
     def rebase(self, ratios: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
         """Divide ratios (n, F) by what their channels have moved, in place."""
-        factors = np.exp(self.before(ratios, rows) - self.normal.highest)
-        self._report(factors, rows)
-        moved = factors > 1
-        np.minimum(ratios, self.normal.most, out=ratios, where=moved)
-        np.divide(ratios, factors**_POWER, out=ratios, where=moved)
-
-    def _report(self, factors: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
-        """Note since when channels have been elsewhere, and who still is at the end."""
+        factors = rebase(ratios, self.before(ratios, rows), self.normal)
         for is_first, part in _of_series(rows, self.series):
             if is_first:
-                self._since = np.full_like(self._since, -1)
-            away = factors[part] >= _REPORTED
-            last_home = len(away) - 1 - away[::-1].argmin(axis=0)
-            returned = ~away.all(axis=0)
-            following = np.append(rows[part][1:], rows[part][-1] + 1)
-            self._since = np.where(returned, following[last_home], self._since)
-            self._since = np.where(
-                ~returned & (self._since < 0), rows[part][0], self._since
-            )
+                self._since = np.full_like(self._since, NEVER)
+            self._since = away_since(factors[part], self._since, rows[part][0])
             end = rows[part][-1] + 1
             if end in self.series[:, 1]:
-                for channel in np.flatnonzero(end - self._since > self.normal.span):
-                    if away[-1, channel]:
-                        moved = (int(self._since[channel]), factors[part][-1, channel])
-                        self.moved.append(MovedChannel(int(channel), *moved))
+                last = factors[part][-1]
+                self.moved += moved_for_good(last, self._since, end, self.normal.span)
+
+
+def moved_for_good(
+    factors: NDArray[np.float64], since: NDArray[np.int64], end: int, span: int
+) -> list[MovedChannel]:
+    """Return the channels that at the `end` have been away for longer than a span."""
+    return [
+        MovedChannel(int(channel), int(since[channel]), float(factors[channel]))
+        for channel in np.flatnonzero((factors >= _REPORTED) & (end - since > span))
+    ]
 
 
 def _of_series(

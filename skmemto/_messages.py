@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -57,15 +57,34 @@ def warn_of_short_history(tail: Tail, n_rows: int, risk: float) -> None:
 
 def warn_of_drift(moved: list[MovedChannel], names: NDArray | None) -> None:
     """Say which channels have moved on, since when, and how far."""
-    if not moved:
-        return
-    first = min(moved, key=lambda m: m.row)
+    if moved:
+        _warn_of_drift(min(m.row for m in moved), _moved_channels(moved, names))
+
+
+def warn_of_drift_in_streams(
+    moved: dict[Hashable, list[MovedChannel]], names: NDArray | None
+) -> None:
+    """Say of streams by name which channels have moved on."""
     texts = [
+        ("" if stream is None else f"{stream}: ") + text
+        for stream, channels in moved.items()
+        for text in _moved_channels(channels, names)
+    ]
+    if texts:
+        first = min(m.row for channels in moved.values() for m in channels)
+        _warn_of_drift(first, texts)
+
+
+def _moved_channels(moved: list[MovedChannel], names: NDArray | None) -> list[str]:
+    return [
         f"{channel_name(m.channel, names)} since row {m.row} ({m.factor:.1f} times)"
         for m in sorted(moved, key=lambda m: -m.factor)
     ]
+
+
+def _warn_of_drift(first: int, texts: list[str]) -> None:
     warn_user(
-        f"Since row {first.row} the data no longer look like the training data: "
+        f"Since row {first} the data no longer look like the training data: "
         "channels deviate lastingly by more than they ever did there, "
         f"{listed(texts, ', ')}. What they deviate now counts as their new normal, and "
         "alarms for it have ended. Fit again with rows from then on, or set "

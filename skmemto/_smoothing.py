@@ -51,17 +51,29 @@ def smooth_next(
     values: NDArray[np.float64],
     span: int,
     typical: float,
-    state: NDArray[np.float64] | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Go on averaging a series (n,) without looking ahead.
+    sums: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Go on averaging series (..., n) without looking ahead.
 
-    Returns the averages of its next rows, and the state after them; None is that
-    before the first.
+    Parameters
+    ----------
+    values : ndarray of shape (..., n)
+        Their next rows.
+    span, typical
+        As in `smooth`.
+    sums : ndarray of shape (...)
+        What is remembered of the rows before; 0 before the first.
+
+    Returns
+    -------
+    averages : ndarray of shape (..., n)
+    sums : ndarray of shape (...)
     """
-    if span == 1 or len(values) == 0:
-        return values, state
-    total, state = _sums_before(_above(values, typical), span, state)
-    return typical + own_share(span, 0) * total, state
+    if span == 1 or values.shape[-1] == 0:
+        return values, sums
+    state = sums[..., np.newaxis]
+    total, state = _sums_before(_above(values, typical), span, state, axis=-1)
+    return typical + own_share(span, 0) * total, state[..., 0]
 
 
 def own_share(span: int, lookahead: int | None = None) -> float:
@@ -84,7 +96,7 @@ def _smooth_back(
     What comes after those changes no bit: they are added up one by one.
     """
     decay, share = _decay(span), own_share(span, lookahead)
-    average, state = np.empty(values.shape), None
+    average, state = np.empty(values.shape), np.zeros((1, *values.shape[1:]))
     for rows in row_blocks(values):
         x = _above(values[rows.start : rows.stop + lookahead], typical)
         n = len(values[rows])
@@ -97,12 +109,10 @@ def _smooth_back(
 
 
 def _sums_before(
-    x: NDArray[np.float64], span: int, state: NDArray[np.float64] | None
+    x: NDArray[np.float64], span: int, state: NDArray[np.float64], axis: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Add up all rows before and the row itself, by their weights."""
-    if state is None:
-        state = np.zeros((1, *x.shape[1:]))
-    total, state = lfilter([1.0], [1.0, -_decay(span)], x, axis=0, zi=state)
+    total, state = lfilter([1.0], [1.0, -_decay(span)], x, axis=axis, zi=state)
     return total, state
 
 

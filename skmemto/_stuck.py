@@ -64,46 +64,66 @@ class Motion(NamedTuple):
         return float(np.log10(self.n_rows))
 
 
-class StuckFollower:
-    """Tells which channels are stuck as the rows of a series come, looking back only.
+class StuckState(NamedTuple):
+    """What is remembered of the C channels that always move, of each of S series."""
 
-    What it remembers is replaced and never changed, so that a copy goes on by itself.
-    """
+    last: NDArray[np.float64]  # (S, C)
+    n_repeats: NDArray[np.int64]  # of the run that goes on (S, C)
+    may_begin: NDArray[np.bool_]  # that run, since the channel moved before (S, C)
+    # Repeats of the runs that began in each of the rows within reach, by row.
+    begun: NDArray[np.int32]  # (S, reach, C)
+
+
+class StuckFollower:
+    """Tells which channels are stuck as the rows of series come, looking back only."""
 
     def __init__(self, motion: Motion):
         self.channels = np.flatnonzero(motion.always)
         self.reach = motion.reach
-        n = len(self.channels)
-        self._n_rows = 0
-        self._last = np.full(n, np.nan)
-        self._n_repeats = np.zeros(n, dtype=np.int64)  # of the run that goes on
-        self._may_begin = np.zeros(n, dtype=bool)  # that run, since it moved before
-        # Repeats of the runs that began in each of the rows within reach, by row.
-        self._begun = np.zeros((self.reach, n), dtype=np.int64)
 
-    def next(self, X: NDArray) -> NDArray[np.bool_]:
-        """Tell for the next rows (n, F) which channels (n, F) are stuck."""
+    def start(self) -> StuckState:
+        """Return what is remembered of a series, (1, ...), before its first row."""
+        shape = (1, len(self.channels))
+        return StuckState(
+            np.full(shape, np.nan),
+            np.zeros(shape, dtype=np.int64),
+            np.zeros(shape, dtype=bool),
+            np.zeros((1, self.reach, len(self.channels)), dtype=np.int32),
+        )
+
+    def next(
+        self, X: NDArray, state: StuckState, n_before: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], StuckState]:
+        """Tell for the next rows (S, n, F) which channels (S, n, F) are stuck.
+
+        `n_before` (S,) is the number of rows before them.
+        """
         stuck = np.zeros(X.shape, dtype=bool)
         if len(self.channels):
-            self._begun = self._begun.copy()
-            for row, is_stuck in zip(X[:, self.channels], stuck, strict=True):
-                is_stuck[self.channels] = self._next(row)
-        return stuck
+            state = state._replace(begun=state.begun.copy())
+            for i in range(X.shape[1]):
+                row = X[:, i, self.channels]
+                stuck[:, i, self.channels], state = self._next(row, state, n_before + i)
+        return stuck, state
 
-    def _next(self, row: NDArray) -> NDArray[np.bool_]:
-        repeats = row == self._last
-        begins = repeats & (self._n_repeats == 0)
+    def _next(
+        self, row: NDArray, state: StuckState, n_before: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], StuckState]:
+        last, n_repeats, may_begin, begun = state
+        repeats = row == last
+        begins = repeats & (n_repeats == 0)
         if begins.any():
-            few = self._begun.sum(axis=0) <= _REPEATING_SHARE * self.reach
-            moved = (self._n_rows > self.reach) & few
-            self._may_begin = np.where(begins, moved, self._may_begin)
-        self._begun[self._n_rows % self.reach] = 0  # of the row now out of reach
-        self._n_repeats = np.where(repeats, self._n_repeats + 1, 0)
-        within = np.flatnonzero(repeats & (self._n_repeats <= self.reach))
-        began = (self._n_rows + 1 - self._n_repeats[within]) % self.reach
-        self._begun[began, within] += 1
-        self._last, self._n_rows = row, self._n_rows + 1
-        return repeats & self._may_begin & (self._n_repeats >= _LEAST_REPEATS)
+            few = begun.sum(axis=1) <= _REPEATING_SHARE * self.reach
+            moved = (n_before > self.reach)[:, np.newaxis] & few
+            may_begin = np.where(begins, moved, may_begin)
+        # Of the row now out of reach.
+        begun[np.arange(len(begun)), n_before % self.reach] = 0
+        n_repeats = np.where(repeats, n_repeats + 1, 0)
+        of, channel = np.nonzero(repeats & (n_repeats <= self.reach))
+        began = (n_before[of] + 1 - n_repeats[of, channel]) % self.reach
+        begun[of, began, channel] += 1
+        stuck = repeats & may_begin & (n_repeats >= _LEAST_REPEATS)
+        return stuck, StuckState(row, n_repeats, may_begin, begun)
 
 
 def measure_motion(

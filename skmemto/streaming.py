@@ -10,13 +10,14 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skmemto._base import BaseWindowDetector
-from skmemto._deviations import RowDeviations
 from skmemto._explaining import HYSTERESIS
-from skmemto._levels import LevelFollower
-from skmemto._running import ENDLESS, RunningSeries
+from skmemto._levels import MovedChannel
+from skmemto._messages import warn_of_drift_in_streams
+from skmemto._running import Running, RunningScores
 from skmemto._running_events import EventFollower, OpenEvent
 from skmemto._scoring import as_score_samples
 from skmemto._series import as_objects, check_groups
+from skmemto._series import rows_of as rows_of_series
 
 
 class Update(NamedTuple):
@@ -38,6 +39,14 @@ class StreamEvent(NamedTuple):
     group: Any  # None without groups
     is_new: bool  # began in this update
     is_over: bool  # no later row can belong to it
+
+
+class Stream(NamedTuple):
+    """What is remembered of one group."""
+
+    running: Running
+    recent: NDArray  # rows that the next windows begin with (k, F)
+    follower: EventFollower
 
 
 class StreamingDetector:
@@ -105,7 +114,8 @@ class StreamingDetector:
         self.merge_gap = merge_gap
         self._as_it_is = _without_later_changes(detector)
         self.events: list[StreamEvent] = []
-        self._streams: dict[Hashable, tuple[RunningSeries, EventFollower]] = {}
+        self._streams: dict[Hashable, Stream] = {}
+        self._scores = _running_scores(self._as_it_is)
 
     @property
     def groups(self) -> list[Any]:
@@ -150,79 +160,106 @@ class StreamingDetector:
         ------
         ValueError
             If `X` or `groups` is malformed. The streams are as they were, then.
+
+        Warns
+        -----
+        DataDriftWarning
+            Once where a channel has moved on for good, so that alarms for it have
+            ended: a `partial_fit` with rows from then on, or a new fit, is due.
         """
         X, _ = self._as_it_is._validate(X, None)
         rows_of = _rows_of_groups(groups, len(X))
-        streams = {name: self._copied(name) for name in rows_of}
-        parts = self._deviations(X, rows_of, streams)
+        streams = {name: self._streams.get(name) or self._new() for name in rows_of}
+        squares, latent = self._deviations(X, rows_of, streams)
         scores, decisions = np.empty((2, len(X)))
-        events = []
-        for (name, rows), deviations in zip(rows_of.items(), parts, strict=True):
-            series, follower = streams[name]
-            first = series.n_rows
-            found = series.next(X[rows], deviations)
-            offset = self._as_it_is.offset_
-            scores[rows] = as_score_samples(found.scores, found.unknown, offset)
-            rebased = as_score_samples(found.rebased, found.unknown, offset)
-            decisions[rows] = rebased - offset
-            follower, told = follower.next(
-                first, decisions[rows], deviations.input, found.stuck
+        told: dict[Hashable, list[StreamEvent]] = {}
+        for names in _as_long(rows_of):
+            rows = np.stack([rows_of[name] for name in names])  # (S, n)
+            found, after = self._scores.next(
+                Running.joined([streams[name].running for name in names]),
+                *(X[rows], squares[rows], latent[rows]),
             )
-            streams[name] = series, follower
-            events += [self._event(event, name) for event in told]
+            offset, unknown = self._as_it_is.offset_, found.unknown
+            scores[rows] = as_score_samples(found.scores, unknown, offset)
+            decisions[rows] = as_score_samples(found.rebased, unknown, offset) - offset
+            for i, (name, running) in enumerate(zip(names, after.each(), strict=True)):
+                of, before = rows[i], streams[name]
+                follower, events = before.follower.next(
+                    int(before.running.n_rows[0]),
+                    *(decisions[of], squares[of], found.stuck[i]),
+                )
+                told[name] = [self._event(event, name) for event in events]
+                recent = self._recent(before.recent, X[of])
+                streams[name] = Stream(running, recent, follower)
+        moved = self._moved(streams)
         self._streams.update(streams)
-        self.events = events
+        self.events = [event for name in rows_of for event in told[name]]
+        warn_of_drift_in_streams(moved, self._as_it_is._names())
         return Update(scores, decisions, np.where(decisions < 0, -1, 1))
 
-    def _copied(self, name: Hashable) -> tuple[RunningSeries, EventFollower]:
-        """Return the stream to go on with; what goes wrong leaves the old one."""
-        if name in self._streams:
-            series, follower = self._streams[name]
-            return series.copy(), follower
+    def _moved(
+        self, streams: dict[Hashable, Stream]
+    ) -> dict[Hashable, list[MovedChannel]]:
+        """Return the channels that have moved on for good, where it is news."""
+        if self._scores.levels is None:
+            return {}
+        span, moved = self._scores.levels.span, {}
+        for name, stream in streams.items():
+            channels = stream.running.moved(span)
+            before = self._streams.get(name)
+            if before is not None:
+                known = {m[:2] for m in before.running.moved(span)}
+                channels = [m for m in channels if m[:2] not in known]
+            if channels:
+                moved[name] = channels
+        return moved
+
+    def _new(self) -> Stream:
         detector = self._as_it_is
-        is_calibrated = detector.criterion == "calibrated"
-        criterion = following = detector._criterion()
-        if detector._follows_levels():
-            levels = LevelFollower(detector.normal_.levels, ENDLESS)
-            following = detector._criterion(levels)
-        series = RunningSeries(
-            criterion,
-            following,
-            detector.normal_.motion if is_calibrated else None,
-            detector.n_features_in_,
-            detector.window_size_,
+        n_features = detector.n_features_in_
+        hysteresis = HYSTERESIS if detector.criterion == "calibrated" else 0.0
+        return Stream(
+            self._scores.start(),
+            np.empty((0, n_features)),
+            EventFollower(self.merge_gap, hysteresis),
         )
-        hysteresis = HYSTERESIS if is_calibrated else 0.0
-        return series, EventFollower(self.merge_gap, hysteresis)
+
+    def _recent(self, recent: NDArray, X: NDArray) -> NDArray:
+        """Keep the rows that the next windows begin with."""
+        n_kept = self._as_it_is.window_size_ - 1
+        rows = np.concatenate([recent, X])
+        return rows[max(0, len(rows) - n_kept) :].copy()
 
     def _deviations(
         self,
         X: NDArray,
         rows_of: dict[Hashable, NDArray[np.int64]],
-        streams: dict[Hashable, tuple[RunningSeries, EventFollower]],
-    ) -> list[RowDeviations]:
-        """Run all new rows through the network together; return those of each group."""
-        blocks, bounds, stop = [], [], 0
+        streams: dict[Hashable, Stream],
+    ) -> tuple[NDArray, NDArray]:
+        """Run all new rows through the network together: squares (n, F), latent (n,).
+
+        Of the rows of each stream, those kept come before the new ones.
+        """
+        blocks, n_kept, n_new = [], [], []
         for name, rows in rows_of.items():
-            recent = streams[name][0].recent
+            recent = streams[name].recent
             blocks += [recent, X[rows]]
-            bounds.append((stop, stop + len(recent), stop + len(recent) + len(rows)))
-            stop = bounds[-1][-1]
-        begins, firsts, stops = np.array(bounds).T
-        new = np.concatenate(
-            [np.arange(a, b) for a, b in zip(firsts, stops, strict=True)]
-        )
+            n_kept.append(len(recent))
+            n_new.append(len(rows))
+        stops = np.cumsum(np.add(n_kept, n_new))
+        firsts = stops - n_new
+        new = rows_of_series(np.column_stack([firsts, stops]))
         found = self._as_it_is._reconstructor().deviations(
-            np.concatenate(blocks), np.column_stack([begins, stops]), rows=new
+            np.concatenate(blocks), np.column_stack([firsts - n_kept, stops]), rows=new
         )
-        _, squares, latent = (np.concatenate(part) for part in zip(*found, strict=True))
-        cuts = np.cumsum(stops - firsts)[:-1]
-        return [
-            RowDeviations(np.arange(len(of)), of, of_latent)
-            for of, of_latent in zip(
-                np.split(squares, cuts), np.split(latent, cuts), strict=True
-            )
-        ]
+        order = np.concatenate(list(rows_of.values()))
+        squares, latent = np.empty(X.shape), np.empty(len(X))
+        done = 0
+        for part in found:
+            rows = order[done : done + len(part.rows)]
+            squares[rows], latent[rows] = part.input, part.latent
+            done += len(rows)
+        return squares, latent
 
     def _event(self, event: OpenEvent, group: Hashable) -> StreamEvent:
         names = self._as_it_is._names()
@@ -246,6 +283,16 @@ def _without_later_changes(detector: BaseWindowDetector) -> BaseWindowDetector:
     return same
 
 
+def _running_scores(detector: BaseWindowDetector) -> RunningScores:
+    is_calibrated = detector.criterion == "calibrated"
+    return RunningScores(
+        detector._criterion(),
+        detector.normal_.levels if detector._follows_levels() else None,
+        detector.normal_.motion if is_calibrated else None,
+        detector.n_features_in_,
+    )
+
+
 def _rows_of_groups(
     groups: ArrayLike | None, n_samples: int
 ) -> dict[Hashable, NDArray[np.int64]]:
@@ -256,3 +303,11 @@ def _rows_of_groups(
     for row, name in enumerate(as_objects(check_groups(groups, n_samples))):
         rows_of.setdefault(name, []).append(row)
     return {name: np.array(rows) for name, rows in rows_of.items()}
+
+
+def _as_long(rows_of: dict[Hashable, NDArray[np.int64]]) -> list[list[Hashable]]:
+    """Put groups with as many rows together."""
+    together: dict[int, list[Hashable]] = {}
+    for name, rows in rows_of.items():
+        together.setdefault(len(rows), []).append(name)
+    return list(together.values())

@@ -1,10 +1,8 @@
-"""One series as its rows come: equal to all of it at once, however it is cut."""
+"""Series as their rows come: equal to all of them at once, however they are cut."""
 
-from copy import copy
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from conftest import make_calibrated
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,13 +11,13 @@ from numpy.testing import assert_array_equal
 from skmemto._criteria import Calibration, InputDeviation, LatentDeviation
 from skmemto._deviations import RowDeviations
 from skmemto._levels import LevelFollower, Levels
-from skmemto._running import ENDLESS, RunningMean, RunningRarity, RunningSeries
+from skmemto._running import Running, RunningScores, Scored
 from skmemto._scoring import score_rows
 from skmemto._stuck import Motion
 
 N, F = 120, 3
 quick = settings(deadline=None, derandomize=True, max_examples=60)
-cuts = st.lists(st.integers(0, N), max_size=8).map(sorted)
+cuts = st.lists(st.integers(1, N - 31), max_size=8, unique=True).map(sorted)
 CALIBRATION = Calibration(np.ones(F), np.full(F, 5.0))
 LEVELS = Levels(20, np.zeros(F), np.full(F, 0.5), np.full(F, 50.0))
 MOTION = Motion(np.array([True, False, True]), 1000, 20, lookahead=0)
@@ -48,107 +46,100 @@ def make_rows():
     return X
 
 
-def run(series, cuts):
-    X, deviations = make_rows(), make_deviations()
+def run(scores, cuts):
+    """Two series side by side; the second, of the same rows, is 30 rows ahead."""
+    X, (_, squares, latent) = make_rows(), make_deviations()
+    running = Running.joined([scores.start(), begun(scores, 30)])
     parts = []
-    for part in np.split(np.arange(N), cuts):
-        if len(part):
-            of_part = RowDeviations(
-                np.arange(len(part)), deviations.input[part], deviations.latent[part]
-            )
-            parts.append(series.next(X[part], of_part))
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    for part in np.split(np.arange(N - 30), cuts):
+        rows = np.stack([part, 30 + part])
+        found, running = scores.next(running, X[rows], squares[rows], latent[rows])
+        parts.append(found)
+    return Scored(*(np.concatenate(of, axis=1) for of in zip(*parts, strict=True)))
+
+
+def begun(scores, n_rows):
+    X, (_, squares, latent) = make_rows(), make_deviations()
+    rows = np.arange(n_rows)[np.newaxis]
+    return scores.next(scores.start(), X[rows], squares[rows], latent[rows])[1]
+
+
+def assert_equals_whole(found, criterion, following, motion):
+    one = np.array([[0, N]])
+    for name, of_all in (("scores", criterion), ("rebased", following)):
+        expected, unknown = score_rows([make_deviations()], one, of_all)
+        if motion is not None:
+            motion.score_stuck(make_rows(), one, expected)
+        for i, rows in enumerate((slice(0, N - 30), slice(30, N))):
+            assert_array_equal(getattr(found, name)[i], expected[rows])
+            assert_array_equal(found.unknown[i], unknown[rows])
 
 
 @quick
 @given(cuts=cuts)
 def test_calibrated(cuts):
-    criterion, one = looking_back(edge=3.0), np.array([[0, N]])
+    criterion = looking_back(edge=3.0)
     # At its end a series is not known to end.
     context = criterion.context._replace(last=np.ones((0, F)))
     criterion = replace(criterion, context=context)
-    following = [
-        replace(criterion, follower=LevelFollower(LEVELS, bounds))
-        for bounds in (one, ENDLESS)
-    ]
-    series = RunningSeries(criterion, following[1], MOTION, F, 9)
-    scores, rebased, unknown, stuck = run(series, cuts)
-    for found, of_all in ((scores, criterion), (rebased, following[0])):
-        expected, of_unknown = score_rows([make_deviations()], one, of_all)
-        MOTION.score_stuck(make_rows(), one, expected)
-        assert_array_equal(found, expected)
-        assert_array_equal(unknown, of_unknown)
-    assert (rebased[45:70] < scores[45:70]).any()
+    following = replace(criterion, follower=LevelFollower(LEVELS, np.array([[0, N]])))
+    found = run(RunningScores(criterion, LEVELS, MOTION, F), cuts)
+    assert_equals_whole(found, criterion, following, MOTION)
+    assert (found.rebased[0, 45:70] < found.scores[0, 45:70]).any()
     expected_stuck = np.zeros((N, F), dtype=bool)
-    for channel, rows in MOTION.stuck(make_rows(), one).items():
+    for channel, rows in MOTION.stuck(make_rows(), np.array([[0, N]])).items():
         expected_stuck[rows, channel] = True
-    assert_array_equal(stuck, expected_stuck)
-    assert stuck.any()
+    assert_array_equal(found.stuck[0], expected_stuck[: N - 30])
+    assert_array_equal(found.stuck[1], expected_stuck[30:])
+    assert found.stuck.any()
 
 
 @quick
 @given(cuts=cuts, span=st.sampled_from([1, 7]))
 def test_single_deviations(cuts, span):
-    one = np.array([[0, N]])
     for criterion in (InputDeviation(span, 0), LatentDeviation(span, 0)):
-        series = RunningSeries(criterion, criterion, None, F, 9)
-        scores, rebased, unknown, stuck = run(series, cuts)
-        expected, of_unknown = score_rows([make_deviations()], one, criterion)
-        assert_array_equal(scores, expected)
-        assert_array_equal(rebased, expected)
-        assert_array_equal(unknown, of_unknown)
-        assert not stuck.any()
+        found = run(RunningScores(criterion, None, None, F), cuts)
+        assert_equals_whole(found, criterion, criterion, None)
+        assert not found.stuck.any()
 
 
-@pytest.mark.parametrize("window_size", [1, 2, 9, 500])
-def test_what_is_kept_of_the_rows_is_a_window(window_size):
-    X = make_rows()
-    criterion = looking_back()
-    series = RunningSeries(criterion, criterion, MOTION, F, window_size)
-    for row in range(N):
-        part = RowDeviations(np.zeros(1, dtype=np.int64), np.ones((1, F)), np.ones(1))
-        series.next(X[row : row + 1], part)
-        kept = X[max(0, row + 2 - window_size) : row + 1]
-        assert_array_equal(series.recent, kept)
-        assert series.recent.base is None
-        assert series.n_rows == row + 1
+def test_without_levels_nothing_is_rebased():
+    found = run(RunningScores(looking_back(), None, MOTION, F), [])
+    assert_array_equal(found.scores, found.rebased)
 
 
-def test_a_copy_goes_on_by_itself():
-    following = replace(looking_back(), follower=LevelFollower(LEVELS, ENDLESS))
-    series = RunningSeries(looking_back(), following, MOTION, F, 9)
-    deviations, X = make_deviations(), make_rows()
-
-    def go_on(series, start, stop):
-        rows = np.arange(start, stop)
-        part = RowDeviations(
-            rows - start, deviations.input[rows], deviations.latent[rows]
-        )
-        return series.next(X[rows], part)
-
-    go_on(series, 0, 50)
-    other = series.copy()
-    go_on(other, 80, 120)
-    go_on(other, 0, 30)
-    by_itself, of_old = go_on(series, 50, 120), run_again(go_on)
-    for found, expected in zip(by_itself, of_old, strict=True):
+def test_what_is_remembered_is_not_changed():
+    scores = RunningScores(looking_back(), LEVELS, MOTION, F)
+    X, (_, squares, latent) = make_rows(), make_deviations()
+    running, rows = begun(scores, 50), np.arange(50, N)[np.newaxis]
+    once, twice = (
+        scores.next(running, X[rows], squares[rows], latent[rows])[0] for _ in range(2)
+    )
+    for found, expected in zip(once, twice, strict=True):
         assert_array_equal(found, expected)
 
 
-def run_again(go_on):
-    following = replace(looking_back(), follower=LevelFollower(LEVELS, ENDLESS))
-    series = RunningSeries(looking_back(), following, MOTION, F, 9)
-    go_on(series, 0, 50)
-    return go_on(series, 50, 120)
+def test_series_taken_apart_have_memory_of_their_own():
+    scores = RunningScores(looking_back(), LEVELS, MOTION, F)
+    series = [begun(scores, n) for n in (5, 50, 80)]
+    apart = Running.joined(series).each()
+    for one, expected in zip(apart, series, strict=True):
+        for found, of_expected in zip(
+            [*one[:-1], *one.stuck], [*expected[:-1], *expected.stuck], strict=True
+        ):
+            assert found.base is None
+            assert_array_equal(found, of_expected)
 
 
-@pytest.mark.parametrize(
-    "running", [RunningRarity(looking_back().rarity), RunningMean(5)]
-)
-def test_a_copy_of_a_score_goes_on_by_itself(running):
-    numbers = [np.arange(1.0, 6)] * (2 if isinstance(running, RunningRarity) else 1)
-    running.next(*numbers)
-    once, twice = copy(running), copy(running)
-    expected = once.next(*numbers)
-    twice.next(*(100 * n for n in numbers))
-    assert_array_equal(running.next(*numbers), expected)
+def test_channels_that_have_moved_on_are_known():
+    scores = RunningScores(looking_back(), LEVELS, None, F)
+    X, squares = np.zeros((1, N, F)), np.ones((1, N, F))
+    squares[0, 40:, 1] = 30
+    running, moved = scores.start(), []
+    for row in range(N):
+        one = slice(row, row + 1)
+        _, running = scores.next(running, X[:, one], squares[:, one], np.ones((1, 1)))
+        moved.append(running.moved(LEVELS.span))
+    ((channel, since, factor),) = moved[-1]
+    assert channel == 1 and 40 < since < 60 and factor > 2
+    assert [len(m) for m in moved] == [0] * (since + 20) + [1] * (N - since - 20)

@@ -96,15 +96,17 @@ def test_what_comes_later_changes_no_bit(monkeypatch, values_per_block, lookahea
     cuts=st.lists(st.integers(0, 40), max_size=5).map(sorted),
 )
 def test_the_next_rows_are_averaged_as_all_are_however_cut(values, span, cuts):
-    state, averages = None, []
-    for part in np.split(values, cuts):
-        before = None if state is None else state.copy()
+    twice = np.stack([values, values[::-1]])  # series side by side
+    state, averages = np.zeros(2), []
+    for part in np.split(twice, cuts, axis=1):
+        before = state.copy()
         average, after = smooth_next(part, span, 0.3, state)
-        if before is not None:
-            assert_array_equal(state, before)
+        assert_array_equal(state, before)
         averages.append(average)
         state = after
-    assert_array_equal(np.concatenate(averages), smooth(values, span, 0.3, 0))
+    found = np.concatenate(averages, axis=1)
+    assert_array_equal(found[0], smooth(values, span, 0.3, 0))
+    assert_array_equal(found[1], smooth(values[::-1], span, 0.3, 0))
 
 
 @quick

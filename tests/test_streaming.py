@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 
 from skmemto import MEMTODetector, StreamingDetector
+from skmemto.exceptions import DataDriftWarning
 from skmemto.streaming import StreamEvent, Update
 
 N = 260
@@ -120,6 +122,39 @@ def test_events_are_told_of_each_group(detector):
     stream.update(X[70:120], groups=["pump"] * 50)
     (event,) = [event for event in stream.events if event.stop > 60]
     assert (event.is_new, event.is_over) == (False, True)
+
+
+def test_a_channel_that_has_moved_on_is_told_once():
+    settings = {**QUICK, "lookahead": 0, "rebase": 20, "random_state": 0}
+    stream = StreamingDetector(MEMTODetector(**settings).fit(make_waves()))
+    moved = make_waves(N, seed=1)
+    moved[100:, 1] += 9 * moved[:, 1].std()
+    groups = np.array(["pump", "fan"])
+    told = []
+    for i in range(N):
+        rows = np.stack([moved[i], make_waves(N, seed=2)[i]])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            stream.update(rows, groups=groups)
+        told += [(i, str(warning.message), warning) for warning in caught]
+    ((row, message, warning),) = told
+    assert warning.category is DataDriftWarning and warning.filename == __file__
+    since = int(re.search(r"pump: channel 1 since row (\d+) ", message).group(1))
+    assert 100 < since < 130 and row == since + 20
+    assert "fan" not in message
+
+
+@pytest.mark.parametrize("window_size", [1, 2, 9])
+def test_what_is_kept_of_the_rows_is_a_window(window_size):
+    settings = {**QUICK, "window_size": window_size, "lookahead": 0}
+    X, detector = make_waves(60), MEMTODetector(**settings, random_state=0)
+    stream = StreamingDetector(detector.fit(make_waves()))
+    for row in range(len(X)):
+        stream.update(X[row : row + 1])
+        (of_stream,) = stream._streams.values()
+        kept = X[max(0, row + 2 - window_size) : row + 1]
+        assert_array_equal(of_stream.recent, kept)
+        assert of_stream.recent.base is None
 
 
 def test_channels_are_named():

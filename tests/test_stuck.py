@@ -1,7 +1,5 @@
 """Sensors that are stuck."""
 
-from copy import copy
-
 import naive_scores as naive
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
 from skmemto import _stuck
-from skmemto._stuck import Motion, StuckFollower, measure_motion
+from skmemto._stuck import Motion, StuckFollower, StuckState, measure_motion
 
 quick = settings(deadline=None, derandomize=True, max_examples=200)
 N = 400
@@ -68,20 +66,28 @@ def test_a_follower_finds_what_is_stuck_as_rows_come(lengths, reach, cuts):
     motion = Motion(np.array([False, True]), 100, reach, lookahead=0)
     follower = StuckFollower(motion)
     X = np.column_stack([np.zeros(len(x)), x])
-    found = [follower.next(part) for part in np.split(X, cuts)]
+    # Beside a series that has begun before, and moves.
+    other, n_other = np.arange(2 * len(x), dtype=float).reshape(-1, 2) + 0.5, 7
+    state = StuckState(*map(np.concatenate, zip(*[follower.start()] * 2, strict=True)))
+    found, n_before = [], 0
+    for part in np.split(np.stack([X, other]), cuts, axis=1):
+        of_part, state = follower.next(part, state, np.array([n_before, n_other]))
+        found.append(of_part)
+        n_before, n_other = n_before + part.shape[1], n_other + part.shape[1]
     expected = np.zeros(X.shape, dtype=bool)
     if len(x):
         expected[_stuck._stuck_rows(x, reach, 0), 1] = True
-    assert_array_equal(np.concatenate(found), expected)
+    assert_array_equal(np.concatenate(found, axis=1)[0], expected)
+    assert not np.concatenate(found, axis=1)[1].any()
 
 
-def test_a_copy_of_a_follower_goes_on_by_itself(waves):
-    X = frozen(make_waves(N, seed=1), 200, LONG)
+def test_what_a_follower_remembers_is_not_changed(waves):
+    X = frozen(make_waves(N, seed=1), 200, LONG)[np.newaxis]
     follower = StuckFollower(measured(waves))
-    follower.next(X[:205])
-    other = copy(follower)
-    other.next(make_waves(N))
-    assert_array_equal(follower.next(X[205:])[:, 0], np.arange(205, N) < 201 + LONG)
+    _, state = follower.next(X[:, :205], follower.start(), np.zeros(1, dtype=int))
+    for _ in range(2):
+        stuck, _ = follower.next(X[:, 205:], state, np.array([205]))
+        assert_array_equal(stuck[0, :, 0], np.arange(205, N) < 201 + LONG)
 
 
 @pytest.mark.parametrize("lookahead", [0, 2, 9])
