@@ -18,6 +18,7 @@ from pathlib import Path
 
 import ablation
 import alarms
+import delay
 import pandas as pd
 import scale
 import speed
@@ -113,6 +114,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed-network": lambda: speed.part_of(read("speed"), "network"),
     "speed-layer": lambda: speed.part_of(read("speed"), "layer"),
     "scale": rows_of_scale,
+    "delay": lambda: delay.table(delay.read_all()),
     "steady-labels": lambda: steady.same_labels(read("steady")),
     "steady-scores": lambda: steady.meaning(read("steady")),
 }

@@ -68,6 +68,7 @@ WITHOUT_A_MODULE = {
     "architecture": "how the modules stand to each other",
     "common": "scikit-learn's own checks of the detectors",
     "docstrings": "of all that is public",
+    "examples": "scripts beside the package",
     "live": "scores that do not change as rows come, all along the path",
     "extremes": "huge and constant values, all along the path",
     "memmap": "what is larger than memory, all along the path",

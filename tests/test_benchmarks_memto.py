@@ -246,16 +246,3 @@ def test_scale_fits_exponents(scale):
     several = (" from 100,000 on", pytest.approx(1), pytest.approx(0.5))
     assert fitted(records) == several
     assert scale.STEPS_GROW_FROM == _auto._WINDOWS_PER_EPOCH * _auto._WINDOW
-
-
-def test_live(measure):
-    options = ["--features", "2", "3", "--streams", "1", "4", "--updates", "5"]
-    records, table = measure("live", *options, data=())
-    ways = ["StreamingDetector", "StreamingDetector", "buffer of 50 rows"]
-    assert records["way"].tolist() == 2 * ways
-    assert records["streams"].tolist() == 2 * [1, 4, 1]
-    assert (records["milliseconds"] > 0).all()
-    # A window of rows at least, and what the averages remember.
-    assert (records["kilobytes"] > 49 * 8 * records["channels"] / 1000).all()
-    assert (records["kilobytes"] < 30).all()
-    assert "| 2 | StreamingDetector | 4 | " in table
