@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
 
 from skmemto._series import SeriesBounds
 
@@ -19,7 +18,17 @@ def row_blocks(X: NDArray) -> Iterator[slice]:
     X may be larger than memory: a copy of all of it must not be made.
     """
     values_per_row = max(1, math.prod(X.shape[1:]))
-    return gen_batches(len(X), max(1, _VALUES_PER_BLOCK // values_per_row))
+    return batches(len(X), max(1, _VALUES_PER_BLOCK // values_per_row))
+
+
+def batches(n: int, size: int) -> Iterator[slice]:
+    """Cut n rows into batches of a size, the last one of what is left.
+
+    As scikit-learn's ``gen_batches``, whose check of its parameters takes as long as a
+    layer of the network does for a row of a stream.
+    """
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
 
 
 def series_blocks(X: NDArray, series: SeriesBounds) -> Iterator[tuple[int, NDArray]]:

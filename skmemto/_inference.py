@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
 from torch import Tensor
 
+from skmemto._blockwise import batches
 from skmemto._device import autocast
 from skmemto._nn.network import WindowNetwork
 from skmemto._series import SeriesBounds
@@ -62,7 +62,7 @@ def _batch_outputs(
     with copies of its last window.
     """
     batch_size = _batch_size(block.length)
-    for batch in gen_batches(len(block.starts), batch_size):
+    for batch in batches(len(block.starts), batch_size):
         starts = block.starts[batch]
         windows = get_windows(_padded(starts, batch_size), block.length)
         outputs = _outputs(network, windows, device, precision)
@@ -87,7 +87,7 @@ def iter_outputs_of_rows(
     for n_steps in reversed(_STEPS_OF_FEW):
         if len(rows) * window_size <= n_steps:
             batch_size = -(-n_steps // window_size)
-    for batch in gen_batches(len(rows), batch_size):
+    for batch in batches(len(rows), batch_size):
         padded = _padded(rows[batch], batch_size)
         starts, begins = row_windows(padded, series, window_size, lookahead)
         windows = reader.windows(starts, window_size, begins)
@@ -103,7 +103,7 @@ def _batch_size(length: int) -> int:
 
 
 def _padded(rows: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
-    return np.pad(rows, (0, batch_size - len(rows)), mode="edge")
+    return np.append(rows, np.repeat(rows[-1:], batch_size - len(rows)))
 
 
 def _outputs(
