@@ -63,6 +63,8 @@ class StreamingDetector:
 
     Attributes
     ----------
+    detector : MEMTODetector or AnomalyTransformerDetector
+        As it was when the stream began: what it learns later does not count here.
     events : list of StreamEvent
         Those that rows of the last update belong to, and those still open of its
         groups, in order of groups and time. ``pandas.DataFrame(stream.events)`` is a
@@ -110,12 +112,11 @@ class StreamingDetector:
         if merge_gap == "auto":
             merge_gap = detector.window_size_ // 2
         check_scalar(merge_gap, "merge_gap", Integral, min_val=0)
-        self.detector = detector
+        self.detector = _without_later_changes(detector)
         self.merge_gap = merge_gap
-        self._as_it_is = _without_later_changes(detector)
         self.events: list[StreamEvent] = []
         self._streams: dict[Hashable, Stream] = {}
-        self._scores = _running_scores(self._as_it_is)
+        self._scores = _running_scores(self.detector)
 
     @property
     def groups(self) -> list[Any]:
@@ -167,7 +168,7 @@ class StreamingDetector:
             Once where a channel has moved on for good, so that alarms for it have
             ended: a `partial_fit` with rows from then on, or a new fit, is due.
         """
-        X, _ = self._as_it_is._validate(X, None)
+        X, _ = self.detector._validate(X, None)
         rows_of = _rows_of_groups(groups, len(X))
         streams = {name: self._streams.get(name) or self._new() for name in rows_of}
         squares, latent = self._deviations(X, rows_of, streams)
@@ -179,7 +180,7 @@ class StreamingDetector:
                 Running.joined([streams[name].running for name in names]),
                 *(X[rows], squares[rows], latent[rows]),
             )
-            offset, unknown = self._as_it_is.offset_, found.unknown
+            offset, unknown = self.detector.offset_, found.unknown
             scores[rows] = as_score_samples(found.scores, unknown, offset)
             decisions[rows] = as_score_samples(found.rebased, unknown, offset) - offset
             for i, (name, running) in enumerate(zip(names, after.each(), strict=True)):
@@ -194,7 +195,7 @@ class StreamingDetector:
         moved = self._moved(streams)
         self._streams.update(streams)
         self.events = [event for name in rows_of for event in told[name]]
-        warn_of_drift_in_streams(moved, self._as_it_is._names())
+        warn_of_drift_in_streams(moved, self.detector._names())
         return Update(scores, decisions, np.where(decisions < 0, -1, 1))
 
     def _moved(
@@ -215,7 +216,7 @@ class StreamingDetector:
         return moved
 
     def _new(self) -> Stream:
-        detector = self._as_it_is
+        detector = self.detector
         n_features = detector.n_features_in_
         hysteresis = HYSTERESIS if detector.criterion == "calibrated" else 0.0
         return Stream(
@@ -226,7 +227,7 @@ class StreamingDetector:
 
     def _recent(self, recent: NDArray, X: NDArray) -> NDArray:
         """Keep the rows that the next windows begin with."""
-        n_kept = self._as_it_is.window_size_ - 1
+        n_kept = self.detector.window_size_ - 1
         rows = np.concatenate([recent, X])
         return rows[max(0, len(rows) - n_kept) :].copy()
 
@@ -249,7 +250,7 @@ class StreamingDetector:
         stops = np.cumsum(np.add(n_kept, n_new))
         firsts = stops - n_new
         new = rows_of_series(np.column_stack([firsts, stops]))
-        found = self._as_it_is._reconstructor().deviations(
+        found = self.detector._reconstructor().deviations(
             np.concatenate(blocks), np.column_stack([firsts - n_kept, stops]), rows=new
         )
         order = np.concatenate(list(rows_of.values()))
@@ -262,13 +263,13 @@ class StreamingDetector:
         return squares, latent
 
     def _event(self, event: OpenEvent, group: Hashable) -> StreamEvent:
-        names = self._as_it_is._names()
+        names = self.detector._names()
         channels = event.channels()
         return StreamEvent(
             event.start,
             event.stop,
             event.peak,
-            event.decision + self._as_it_is.offset_,
+            event.decision + self.detector.offset_,
             tuple(c if names is None else str(names[c]) for c in channels),
             group,
             event.is_new,

@@ -36,6 +36,7 @@ SAME_AS_ON_ONE = {
         AnomalyTransformerDetector, **{**SMALL, "noise": 0.0, "batch_size": 5}
     ),
     "missing values": partial(MEMTO, noise=0.0, batch_size=5),
+    "learning on": partial(MEMTO, noise=0.0, batch_size=5),
     "more ranks than windows": partial(MEMTO, noise=0.0, batch_size=1, stride=16),
     "early stopping": partial(
         MEMTO,
@@ -57,7 +58,8 @@ def fit(name, X):
     if name == "missing values":
         X = X.copy()
         X[: len(X) // 10, 0] = np.nan
-    return FITS[name]().fit(X)
+    detector = FITS[name]().fit(X)
+    return detector.partial_fit(2 * X) if name == "learning on" else detector
 
 
 class StopAfterOne:
@@ -226,11 +228,12 @@ def numbers(detector):
         **{name: t.numpy() for name, t in detector.model_.state_dict().items()},
         **vars(detector.scaler_),
         **leaves("normal_", detector.normal_),
+        **leaves("reservoir_", detector.reservoir_),
         **{
             name: value
             for name, value in vars(detector).items()
             if name.endswith("_")
-            and name not in ("model_", "scaler_", "device_", "normal_")
+            and name not in ("model_", "scaler_", "device_", "normal_", "reservoir_")
             and value is not None
         },
     }  # fmt: skip
