@@ -7,7 +7,8 @@ import pytest
 from conftest import SMALL
 
 
-def test_live(measure):
+def test_live(measure, load, monkeypatch):
+    monkeypatch.setattr(load("live"), "N_TRAIN", 1000)
     options = ["--features", "2", "3", "--streams", "1", "4", "--updates", "5"]
     records, table = measure("live", *options, data=())
     ways = ["StreamingDetector", "StreamingDetector", "buffer of 50 rows"]

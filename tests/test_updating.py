@@ -141,7 +141,7 @@ N_OLD, N_NEW, SHIFTED = 3_000, 1_000, 2
 def shifted():
     """Rows before a shift of one channel by 1.5 standard deviations, and after it."""
     X = make_anomalous_series(
-        n_train=N_OLD + N_NEW + 2_000, n_test=1_100, random_state=0
+        n_train=N_OLD + N_NEW + 1_500, n_test=1_100, random_state=0
     ).X_train
     X[N_OLD:, SHIFTED] += 1.5 * X[:N_OLD, SHIFTED].std()
     return np.split(X, [N_OLD, N_OLD + N_NEW])
@@ -149,7 +149,14 @@ def shifted():
 
 def test_what_has_moved_for_good_is_learned(shifted):
     old, new, after = shifted
-    detector = MEMTODetector(max_iter=3, rebase=None, random_state=0).fit(old)
+    settings = {
+        "max_iter": 3,
+        "stride": 5,
+        "batch_size": 8,
+        "rebase": None,
+        "random_state": 0,
+    }
+    detector = MEMTODetector(**settings).fit(old)
     assert (detector.predict(new) == -1).mean() > 0.5
     detector.partial_fit(new)
     assert (detector.predict(after) == -1).mean() < 0.02
