@@ -35,8 +35,9 @@ class UpdatingDetector(BaseWindowDetector):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows in time order, taken as mostly normal. NaN is a missing value: make one
-            of what was an anomaly, so that nothing is learned of it.
+            Rows in time order, taken as mostly normal: a stretch of several windows,
+            such as a night, since each call is a series of its own. NaN is a missing
+            value: make one of what was an anomaly, so that nothing is learned of it.
         y : Ignored
             Not used, present for API consistency by convention.
         groups : array-like of shape (n_samples,), default=None

@@ -107,6 +107,15 @@ def test_without_a_reservoir_new_rows_alone_count(make_detector):
     np.testing.assert_allclose(detector.scaler_.mean_, NEW.mean(axis=0))
 
 
+def test_levels_that_were_normal_stay_so(make_detector):
+    restless = make_waves(400)
+    restless[200:260] += 0.3 * restless.std(axis=0) * np.sin(np.arange(60))[:, None]
+    detector = make_detector(reservoir_size=0).fit(restless)
+    before = detector.normal_.levels.highest.copy()
+    detector.partial_fit(NEW)
+    assert (detector.normal_.levels.highest >= before).all()
+
+
 @pytest.mark.parametrize("n_rows", [1, 2, 10])
 def test_takes_in_few_rows(detector, n_rows):
     detector.partial_fit(NEW[:n_rows])
