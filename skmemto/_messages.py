@@ -75,6 +75,19 @@ def warn_of_drift_in_streams(
         _warn_of_drift(first, texts)
 
 
+def warn_of_risen_thresholds(streams: list[Hashable]) -> None:
+    """Say whose thresholds follow scores that have risen far."""
+    if not streams:
+        return
+    names = [] if streams == [None] else [f"of {listed(streams)} "]
+    warn_user(
+        f"The scores {''.join(names)}have risen lastingly, and the threshold has "
+        "followed by a quarter of a decade or more: smaller anomalies pass. A new fit, "
+        "or a partial_fit with rows from now on, is due.",
+        DataDriftWarning,
+    )
+
+
 def _moved_channels(moved: list[MovedChannel], names: NDArray | None) -> list[str]:
     return [
         f"{channel_name(m.channel, names)} since row {m.row} ({m.factor:.1f} times)"

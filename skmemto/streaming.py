@@ -9,11 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from skmemto import _auto
 from skmemto._base import BaseWindowDetector
 from skmemto._explaining import HYSTERESIS
+from skmemto._following import DUE, USUAL, follow, risen
 from skmemto._levels import MovedChannel
-from skmemto._messages import warn_of_drift_in_streams
-from skmemto._running import Running, RunningScores
+from skmemto._messages import warn_of_drift_in_streams, warn_of_risen_thresholds
+from skmemto._running import Running, RunningScores, Scored
 from skmemto._running_events import EventFollower, OpenEvent
 from skmemto._scoring import as_score_samples
 from skmemto._series import as_objects, check_groups
@@ -47,6 +49,7 @@ class Stream(NamedTuple):
     running: Running
     recent: NDArray  # rows that the next windows begin with (k, F)
     follower: EventFollower
+    mean: float  # running, of the rarities of rows that are not flagged
 
 
 class StreamingDetector:
@@ -57,6 +60,13 @@ class StreamingDetector:
     detector : MEMTODetector or AnomalyTransformerDetector
         Fitted, with ``lookahead=0``. It is used and not changed; many streams may share
         it.
+    adapt : bool, default=False
+        Whether the threshold of each stream follows slow drift: it rises by half of
+        what the running mean of the scores, over 30 windows of rows that are not
+        flagged, is above what normal data reach, by a decade at most, and comes back
+        down with it. Flagged rows teach nothing. It spares false alarms where
+        ``rebase=None``; beside ``rebase``, which follows each channel, it changes
+        little. Needs ``criterion="calibrated"``.
     merge_gap : int or "auto", default="auto"
         Flagged rows are one event if at most so many others lie between them. "auto" is
         half a window.
@@ -100,9 +110,14 @@ class StreamingDetector:
     """
 
     def __init__(
-        self, detector: BaseWindowDetector, *, merge_gap: int | Literal["auto"] = "auto"
+        self,
+        detector: BaseWindowDetector,
+        adapt: bool = False,
+        *,
+        merge_gap: int | Literal["auto"] = "auto",
     ):
         check_is_fitted(detector)
+        check_scalar(adapt, "adapt", (bool, np.bool_))
         lookahead = getattr(detector, "lookahead", None)
         if lookahead != 0:
             raise ValueError(
@@ -112,7 +127,14 @@ class StreamingDetector:
         if merge_gap == "auto":
             merge_gap = detector.window_size_ // 2
         check_scalar(merge_gap, "merge_gap", Integral, min_val=0)
+        if adapt and detector.criterion != "calibrated":
+            raise ValueError(
+                "A threshold follows scores that are rarities: adapt=True takes a "
+                'detector with criterion="calibrated". Got '
+                f"criterion={detector.criterion!r} instead."
+            )
         self.detector = _without_later_changes(detector)
+        self.adapt = adapt
         self.merge_gap = merge_gap
         self.events: list[StreamEvent] = []
         self._streams: dict[Hashable, Stream] = {}
@@ -166,7 +188,8 @@ class StreamingDetector:
         -----
         DataDriftWarning
             Once where a channel has moved on for good, so that alarms for it have
-            ended: a `partial_fit` with rows from then on, or a new fit, is due.
+            ended, or where a threshold that follows has risen by a quarter of a decade:
+            a `partial_fit` with rows from then on, or a new fit, is due.
         """
         X, _ = self.detector._validate(X, None)
         rows_of = _rows_of_groups(groups, len(X))
@@ -180,9 +203,8 @@ class StreamingDetector:
                 Running.joined([streams[name].running for name in names]),
                 *(X[rows], squares[rows], latent[rows]),
             )
-            offset, unknown = self.detector.offset_, found.unknown
-            scores[rows] = as_score_samples(found.scores, unknown, offset)
-            decisions[rows] = as_score_samples(found.rebased, unknown, offset) - offset
+            means = np.array([streams[name].mean for name in names])
+            scores[rows], decisions[rows], means = self._decide(found, means)
             for i, (name, running) in enumerate(zip(names, after.each(), strict=True)):
                 of, before = rows[i], streams[name]
                 follower, events = before.follower.next(
@@ -191,12 +213,36 @@ class StreamingDetector:
                 )
                 told[name] = [self._event(event, name) for event in events]
                 recent = self._recent(before.recent, X[of])
-                streams[name] = Stream(running, recent, follower)
-        moved = self._moved(streams)
+                streams[name] = Stream(running, recent, follower, float(means[i]))
+        moved, due = self._moved(streams), self._risen(streams)
         self._streams.update(streams)
         self.events = [event for name in rows_of for event in told[name]]
         warn_of_drift_in_streams(moved, self.detector._names())
+        warn_of_risen_thresholds(due)
         return Update(scores, decisions, np.where(decisions < 0, -1, 1))
+
+    def _decide(
+        self, found: Scored, means: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return scores and decisions (S, n), and the mean of each stream (S,)."""
+        offset, unknown = self.detector.offset_, found.unknown
+        rise = np.zeros(unknown.shape)
+        if self.adapt:
+            counts = ~(unknown | found.stuck.any(axis=2))
+            span = _auto.level_span("auto", self.detector.window_size_)
+            followed, means = follow(found.rebased, counts, means, -offset, span)
+            rise[counts] = followed[counts]
+        scores = as_score_samples(found.scores, unknown, offset)
+        rebased = as_score_samples(found.rebased, unknown, offset)
+        return scores, rebased - offset + rise, means
+
+    def _risen(self, streams: dict[Hashable, Stream]) -> list[Hashable]:
+        """Return the streams whose threshold has risen so far that it is news."""
+        return [
+            name
+            for name, stream in streams.items()
+            if _is_due(stream) and not _is_due(self._streams.get(name))
+        ]
 
     def _moved(
         self, streams: dict[Hashable, Stream]
@@ -223,6 +269,7 @@ class StreamingDetector:
             self._scores.start(),
             np.empty((0, n_features)),
             EventFollower(self.merge_gap, hysteresis),
+            USUAL,
         )
 
     def _recent(self, recent: NDArray, X: NDArray) -> NDArray:
@@ -275,6 +322,11 @@ class StreamingDetector:
             event.is_new,
             event.is_over,
         )
+
+
+def _is_due(stream: Stream | None) -> bool:
+    """Tell whether the threshold has risen so far that a new fit is due."""
+    return stream is not None and bool(risen(np.array(stream.mean)) >= DUE)
 
 
 def _without_later_changes(detector: BaseWindowDetector) -> BaseWindowDetector:

@@ -37,6 +37,7 @@ LAYERS = [
     {"_tails", "_plants", "_nn", "_nn.shapes", "metrics._labels"},
     # What a score is made of, what networks are made of, metrics.
     {"_blockwise", "_context", "_levels", "_stuck", "_thresholds", "datasets"},
+    {"_following"},
     {"_nn.network", "_nn.layers", "_nn.memory", "_bounds", "_smoothing"},
     {"metrics._affiliation", "metrics._comparison", "metrics._events"},
     {"metrics._range", "_scaling", "_messages"},

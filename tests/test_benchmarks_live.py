@@ -92,23 +92,6 @@ def test_what_to_follow(measure, load):
     assert "| channels followed | " in table
 
 
-def test_a_threshold_that_follows_equals_naive(load):
-    follow = load("follow")
-    rng = np.random.default_rng(0)
-    scores = rng.exponential(size=300) + np.linspace(0, 2, 300)
-    found = follow.following(scores, 1.0, 1.2, 3.0, 20)
-    mean, expected = 1.0, []
-    for score in scores:
-        expected.append(3.0 + min(1.0, max(0.0, mean - 1.2)))
-        if score <= expected[-1]:
-            mean += 2 / 21 * (score - mean)
-    np.testing.assert_allclose(found, expected)
-    assert found[0] == 3.0 and found[-1] > 3.3
-    means = follow.running_mean(scores, 1.0, 20)
-    assert means[0] == 1.0
-    assert means[1] == pytest.approx(1.0 + 2 / 21 * (scores[0] - 1.0))
-
-
 def test_delay(load, tmp_path, monkeypatch, capsys):
     delay = load("delay")
     monkeypatch.setattr(delay, "RESULTS", tmp_path)

@@ -263,3 +263,53 @@ def test_merge_gap(detector):
     assert (event.is_new, event.is_over) == (True, False)
     (expected,) = detector.events(X, merge_gap=1000)
     assert event[:3] == expected[:3]
+
+
+def drifting():
+    """A feed that drifts slowly, and never as far as in an event."""
+    X = make_waves(3000, seed=2)
+    X += np.linspace(0, 1.2, len(X))[:, np.newaxis] * X.std(axis=0)
+    return X
+
+
+@pytest.fixture(scope="module")
+def steady():
+    settings = {**QUICK, "lookahead": 0, "rebase": None, "random_state": 0}
+    return MEMTODetector(**settings).fit(make_waves(3000))
+
+
+def test_a_threshold_follows_and_says_so_once(steady):
+    X, stream = drifting(), StreamingDetector(steady, adapt=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = of_updates([stream.update(rows) for rows in cut(X, 50)])
+    fixed = StreamingDetector(steady).update(X)
+    assert_allclose(found.scores, fixed.scores, rtol=1e-9)
+    rise = found.decisions - fixed.decisions
+    assert_allclose(rise[:100], 0, atol=1e-9)
+    assert 0.25 < rise.max() <= 1
+    assert 0 < (found.labels == -1).sum() < (fixed.labels == -1).sum()
+    (drift,) = caught
+    assert drift.category is DataDriftWarning
+    assert "The scores have risen lastingly" in str(drift.message)
+
+
+@pytest.mark.filterwarnings("ignore:The scores have risen")
+def test_a_threshold_that_follows_does_not_hang_on_the_cuts_or_a_pickle(steady):
+    X = drifting()
+    X[1500], X[1510:1600, 0] = np.nan, X[1509, 0]
+    whole = StreamingDetector(steady, adapt=True).update(X)
+    stream = StreamingDetector(steady, adapt=True)
+    first = stream.update(X[:1234])
+    then = pickle.loads(pickle.dumps(stream)).update(X[1234:])
+    found = of_updates([first, then])
+    assert_allclose(found.decisions, whole.decisions, atol=1e-9)
+    assert whole.labels[1500] == -1  # no value: flagged, however high the threshold
+
+
+def test_only_rarities_can_be_followed():
+    detector = MEMTODetector(**QUICK, lookahead=0, criterion="isd", random_state=0)
+    with pytest.raises(ValueError, match=re.escape("Got criterion='isd' instead")):
+        StreamingDetector(detector.fit(make_waves()), adapt=True)
+    with pytest.raises(TypeError, match="adapt must be an instance of"):
+        StreamingDetector(detector, adapt="yes")
