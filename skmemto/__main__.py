@@ -1,74 +1,151 @@
-"""``python -m skmemto``: a demonstration, and the same for your own CSV files."""
+"""``skmemto`` and ``python -m skmemto``: a demonstration, and your own files."""
 
 import argparse
-import time
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sklearn.ensemble import IsolationForest
-from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.utils import Bunch
-
-from skmemto import MEMTODetector
-from skmemto._events import Event
-from skmemto._tables import (
-    check_same_columns,
-    parse_times,
-    read_table,
-    write_events,
-    write_scores,
-)
-from skmemto.datasets import make_anomalous_series
-from skmemto.metrics import compare_events
-from skmemto.plotting import AnomalyScoreDisplay
+from skmemto import __version__
+from skmemto._cli.demo import demonstrate
 
 DESCRIPTION = """\
-Without files: train MEMTODetector on synthetic data, compare it with IsolationForest,
-and draw a picture. With two CSV files: train on the first, which should hold normal
-data, and score the second. Rows are in time order, one channel per column; an empty
-field or "nan" is a missing value, an empty line is skipped."""
+Anomalies in multivariate time series, from files: CSV of any delimiter, also packed by
+gzip, Parquet, Excel. Rows are in time order, one channel per column; times, names and
+missing values are found out. Without a command: a demonstration on synthetic data. With
+two files and no command: learn from the first and score the second."""
 
-_MAX_CHANNELS = 8
+_COMMANDS = ("demo", "fit", "score", "run", "watch")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line; errors of the user end in ``SystemExit`` with status 2."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns 0, or 1 if there are events and `--fail-on-event` is set; errors of the user
+    end in ``SystemExit`` with status 2.
+    """
     parser = _make_parser()
-    args = parser.parse_args(argv)
-    if args.train is not None and args.new is None:
-        parser.error("one file is not enough: give train.csv and new.csv")
-    if args.train is None and (args.out or args.time or args.events):
-        parser.error("--out, --events and --time need the two files")
-    args.out = args.out or "scores.csv"
+    args = parser.parse_args(_with_command(sys.argv[1:] if argv is None else argv))
     try:
-        _check_outputs(args)
-        _demonstrate(args) if args.train is None else _score_files(args)
+        return _run(args)
+    except ImportError as error:
+        parser.exit(2, f"skmemto: error: {error}: pip install 'skmemto[files]'\n")
     except (OSError, ValueError) as error:
         # What the user can put right; scikit-learn and matplotlib do the same.
-        parser.error(" ".join(str(error).split()))
+        parser.exit(2, f"skmemto: error: {' '.join(str(error).split())}\n")
+
+
+def _with_command(argv: Sequence[str]) -> list[str]:
+    """Put in what is left out: the demonstration, or to fit and score in one go."""
+    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
+        return list(argv) if "--version" in argv[:1] else ["demo", *argv]
+    if argv[0] in (*_COMMANDS, "-h", "--help"):
+        return list(argv)
+    return ["run", *argv]
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "demo":
+        demonstrate(args)
+        return 0
+    # These need pandas.
+    from skmemto._cli import commands, watch
+
+    command = {
+        "fit": commands.fit,
+        "score": commands.score,
+        "run": commands.run,
+        "watch": watch.watch,
+    }
+    return command[args.command](args)
 
 
 def _make_parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m skmemto",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="skmemto", description=DESCRIPTION, formatter_class=raw
     )
-    add = parser.add_argument
-    add("train", nargs="?", metavar="train.csv", help="normal data to learn from")
-    add("new", nargs="?", metavar="new.csv", help="data to score")
-    add("--out", metavar="CSV", help="where the scores go (default: scores.csv)")
-    add("--events", metavar="CSV", help="where the events go (default: nowhere)")
-    add("--plot", metavar="PNG", help="picture (default: skmemto-demo.png, or none)")
-    add("--time", metavar="NAME", help="time column: its name or number (from 1)")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser("demo", help="synthetic data, a table and a picture")
+    demo.add_argument("--plot", metavar="PNG", help="default: skmemto-demo.png")
+    _add_learning(demo)
+    fit = commands.add_parser("fit", help="learn from a file, and save the model")
+    fit.add_argument("train", metavar="TRAIN", help="normal data to learn from")
+    fit.add_argument("--model", required=True, metavar="M.skops", help="to write")
+    _add_reading(fit)
+    _add_learning(fit)
+    _add_kind(fit)
+    score = commands.add_parser("score", help="score a file by a saved model")
+    score.add_argument("new", metavar="NEW", help="data to score")
+    score.add_argument("--model", required=True, metavar="M.skops", help="of `fit`")
+    _add_reading(score)
+    _add_writing(score)
+    run = commands.add_parser("run", help="learn from one file and score another")
+    run.add_argument("train", metavar="TRAIN", help="normal data to learn from")
+    run.add_argument("new", metavar="NEW", help="data to score")
+    _add_reading(run)
+    _add_learning(run)
+    _add_kind(run)
+    _add_writing(run)
+    watch = commands.add_parser(
+        "watch", help="say what events there are as a file grows"
+    )
+    watch.add_argument("file", metavar="FILE", help="a text file, rows appended")
+    watch.add_argument(
+        "--model", required=True, metavar="M.skops", help="of `fit --live`"
+    )
+    text = "between two looks at the file (default: %(default)s)"
+    watch.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help=text)
+    text = "let the threshold follow slow drift"
+    watch.add_argument("--adapt", action="store_true", help=text)
+    _add_reading(watch)
+    return parser
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group(
+        "reading", "columns by name, or by number from 1; each may be repeated"
+    ).add_argument
+    more: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME"}
+    add("--time", **more, help="column of times (found out if not given)")
+    add("--columns", **more, help="channels (default: all columns of numbers)")
+    add("--drop", **more, help="column to leave out")
+    add("--group", metavar="NAME", help="column that names machines: a series each")
+    more["metavar"] = "WORD"
+    add("--missing", **more, help="word for a reading that is not there, as -999")
+    add("--no-split", action="store_true", help="gaps in the times do not end a series")
+
+
+def _add_learning(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("learning").add_argument
     text = "share of anomalies in the training data (default: auto, a fitted threshold)"
     add("--contamination", type=_contamination, default="auto", metavar="P", help=text)
     add("--seed", type=int, default=0, help="random seed (default: %(default)s)")
     add("--verbose", action="store_true", help="report the progress of training")
-    return parser
+
+
+def _add_kind(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--live", action="store_true", help="judge a row by what came before it only")
+    add("--per-group", action="store_true", help="a model for each group")
+
+
+def _add_writing(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("writing").add_argument
+    default = " (default: scores.csv)" if parser.prog.endswith("run") else ""
+    add("--out", metavar="CSV", help=f"scores of the rows{default}")
+    add("--events", metavar="CSV", help="events")
+    add("--plot", metavar="PNG", help="picture")
+    add("--report", metavar="HTML", help="page that says what was found")
+    add(
+        "--label", metavar="NAME", help="column that says what is anomalous, to compare"
+    )
+    add(
+        "--fail-on-event",
+        action="store_true",
+        help="exit with status 1 if there is one",
+    )
 
 
 def _contamination(text: str) -> float | str:
@@ -81,111 +158,5 @@ def _contamination(text: str) -> float | str:
     raise argparse.ArgumentTypeError(message)
 
 
-def _check_outputs(args: argparse.Namespace) -> None:
-    """Find out before the training what would fail after it."""
-    taken = {Path(path).resolve() for path in (args.train, args.new) if path}
-    for path in filter(None, (args.out, args.events, args.plot)):
-        if not Path(path).resolve().parent.is_dir():
-            raise ValueError(f"{path}: there is no directory {Path(path).parent}")
-        if Path(path).resolve() in taken:
-            raise ValueError(f"{path}: would overwrite another of the files")
-        taken.add(Path(path).resolve())
-
-
-def _demonstrate(args: argparse.Namespace) -> None:
-    data = make_anomalous_series(random_state=args.seed)
-    share = data.y_test.mean()
-    print(
-        f"Synthetic data, seed {args.seed}: {len(data.X_train)} normal rows to learn "
-        f"from, {len(data.X_test)} to score,\n{data.X_train.shape[1]} channels, "
-        f"{len(data.events)} anomalies ({share:.1%} of the rows).\n"
-    )
-    header = f"{'detector':<16}{'AUROC':>8}{'avg. precision':>16}{'flagged':>10}"
-    print(f"{header}{'seconds':>10}", flush=True)
-    memto = MEMTODetector(**_options(args), verbose=int(args.verbose))
-    score = _compare(memto, data)
-    _compare(IsolationForest(**_options(args)), data)
-    print(f"{'(guessing)':<16}{0.5:>8.3f}{share:>16.3f}\n")
-    events = memto.events(data.X_test)
-    _report_events(data, events)
-    kw = {"y": data.y_test, "events": events}
-    _draw(args.plot or "skmemto-demo.png", memto, data.X_test, score, **kw)
-
-
-def _report_events(data: Bunch, events: list[Event]) -> None:
-    """Print what was found of the anomalies that are there."""
-    comparison = compare_events(data.y_test, events)
-    print(f"{len(events)} events found, {comparison.false.sum()} of them false:")
-    for event, found in zip(data.events, comparison.found, strict=True):
-        what = "found" if found else "missed"
-        print(f"  rows {event.start:>4}-{event.stop - 1:<4} {event.kind:<12} {what}")
-    print()
-
-
-def _compare(detector: Any, data: Bunch) -> np.ndarray:
-    """Print a row of the table, return the scores of the test series."""
-    start = time.perf_counter()
-    score = detector.fit(data.X_train).score_samples(data.X_test)
-    seconds = time.perf_counter() - start
-    # 1 = anomalous in the labels, and the scores are high for normal rows.
-    auroc = roc_auc_score(data.y_test, -score)
-    precision = average_precision_score(data.y_test, -score)
-    flagged = np.mean(detector.predict(data.X_test) == -1)
-    row = (
-        f"{type(detector).__name__:<16}{auroc:>8.3f}{precision:>16.3f}{flagged:>10.1%}"
-    )
-    print(f"{row}{seconds:>10.1f}", flush=True)
-    return score
-
-
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    return {"contamination": args.contamination, "random_state": args.seed}
-
-
-def _score_files(args: argparse.Namespace) -> None:
-    train, new = read_table(args.train, args.time), read_table(args.new, args.time)
-    check_same_columns(train, new)
-    detector = MEMTODetector(**_options(args), verbose=int(args.verbose))
-    start = time.perf_counter()
-    score = detector.fit(train.values).score_samples(new.values)
-    decision = detector.decision_function(new.values)
-    seconds = time.perf_counter() - start
-
-    events = detector.events(new.values)
-    write_scores(args.out, new, score, decision)
-    n_flagged = np.count_nonzero(decision < 0)
-    print(f"{train.path}: {len(train.values)} rows, {train.values.shape[1]} channels")
-    print(
-        f"{new.path}: {len(score)} rows, {n_flagged} flagged as anomalous, in "
-        f"{len(events)} events"
-    )
-    print(f"{args.out}: written; training and scoring took {seconds:.1f} s")
-    if args.events:
-        write_events(args.events, new, events)
-        print(f"{args.events}: the events")
-    if args.plot:
-        index = None if new.times is None else parse_times(new.times)
-        names = [f"column {c}" if c.isdecimal() else c for c in new.columns]
-        kw = {"feature_names": names, "index": index, "events": events}
-        _draw(args.plot, detector, new.values, score, **kw)
-
-
-def _draw(path: str, det: Any, X: np.ndarray, score: np.ndarray, **kw: Any) -> None:
-    try:
-        # Without pyplot: no window, no state, no display needed.
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("No picture: matplotlib is missing. python -m pip install matplotlib")
-        return
-    n_axes = min(X.shape[1], _MAX_CHANNELS) + 1
-    figure = Figure(figsize=(12, 1 + 1.1 * n_axes), layout="constrained")
-    axes = figure.subplots(n_axes, sharex=True)
-    kw |= {"reconstruction": det.reconstruct(X), "threshold": det.offset_}
-    kw |= {"axes": axes, "max_channels": _MAX_CHANNELS}
-    AnomalyScoreDisplay.from_predictions(X, score, **kw)
-    figure.savefig(path, dpi=120)
-    print(f"{path}: the picture")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,19 +1,23 @@
 """``python -m skmemto``: the demonstration, and the same for CSV files."""
 
-import csv
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import skops.io
 from matplotlib.figure import Figure
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+import skmemto
 import skmemto.__main__ as cli
-from skmemto import MEMTODetector
+from skmemto import MEMTODetector, PerGroupDetector
+from skmemto._cli import commands, demo
+from skmemto._cli.models import save_model
 from skmemto.datasets import make_anomalous_series
 from skmemto.metrics import compare_events
 
@@ -24,14 +28,14 @@ QuickDetector = partial(MEMTODetector, **QUICK, **SMALL)
 small_series = partial(
     make_anomalous_series, n_train=300, n_test=250, n_features=2, n_events=2
 )
-GOOD = "t,x,y\n" + "".join(f"2024-01-{i:02d},{i % 5},{-i / 4}\n" for i in range(1, 32))
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
     """A quick detector, an empty working directory, and no pyplot: no screen."""
-    monkeypatch.setattr(cli, "MEMTODetector", QuickDetector)
-    monkeypatch.setattr(cli, "make_anomalous_series", small_series)
+    monkeypatch.setattr(demo, "MEMTODetector", QuickDetector)
+    monkeypatch.setattr(commands, "MEMTODetector", QuickDetector)
+    monkeypatch.setattr(demo, "make_anomalous_series", small_series)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     monkeypatch.chdir(tmp_path)
 
@@ -63,22 +67,15 @@ def table_text(X, *, times=None, header=None, delimiter=","):
     return "\n".join(delimiter.join(row) for row in rows) + "\n"
 
 
-def read_scores(path):
-    with open(path, newline="") as file:
-        header, *rows = csv.reader(file)
-    first, score, decision, label = zip(*rows, strict=True)
-    return header, first, *(np.array(c, float) for c in (score, decision, label))
-
-
 def fails(capsys, *argv):
     """Run with a user error; return its one line."""
     with pytest.raises(SystemExit) as caught:
         cli.main(argv)
     assert caught.value.code == 2
-    usage, error = capsys.readouterr().err.split("python -m skmemto: error: ")
-    assert usage.startswith("usage:")
-    assert error.count("\n") == 1
-    return error.strip()
+    *_, line = capsys.readouterr().err.splitlines()
+    _, found, error = line.partition("error: ")
+    assert found
+    return error
 
 
 def test_demonstration(capsys):
@@ -134,187 +131,254 @@ def test_without_matplotlib_it_goes_on(capsys, monkeypatch, argv):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     write("a.csv", table_text(small_series(random_state=0).X_train))
     cli.main(argv)
-    out = capsys.readouterr().out
-    assert "matplotlib is missing" in out
-    assert "pip install matplotlib" in out
+    said = "".join(capsys.readouterr())
+    assert "matplotlib is missing" in said
+    assert "pip install matplotlib" in said
     assert not list(Path().glob("*.png"))
     assert Path("scores.csv").exists() == bool(argv)
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_files_with_header_and_time(capsys, delimiter):
+def write_series(*, times=True, label=False):
+    """Write a.csv and b.csv; return what is in them."""
     data = small_series(random_state=0)
-    times = [f"2024-01-01 {i // 60:02d}:{i % 60:02d}:00" for i in range(300)]
-    for name, X in (("a.csv", data.X_train), ("b.csv", data.X_test)):
-        text = table_text(
-            X, times=times, header=["when", "x", "y"], delimiter=delimiter
-        )
-        write(name, text)
-    argv = ["a.csv", "b.csv", "--time", "when", "--out", "s.csv", "--plot", "p.png"]
-    cli.main(argv)
+    for name, X, y in (
+        ("a.csv", data.X_train, None),
+        ("b.csv", data.X_test, data.y_test),
+    ):
+        frame = pd.DataFrame(X, columns=["x", "y"])
+        if times:
+            frame.insert(
+                0, "when", pd.date_range("2024-01-01", periods=len(X), freq="1min")
+            )
+        if label and y is not None:
+            frame["is_odd"] = y
+        frame.to_csv(name, index=False)
+    return data
 
-    header, first, score, decision, label = read_scores("s.csv")
-    assert header == ["when", "score", "decision", "label"]
-    assert list(first) == times[:250]
-    detector = QuickDetector(random_state=0).fit(data.X_train)
-    np.testing.assert_array_equal(score, detector.score_samples(data.X_test))
-    np.testing.assert_array_equal(decision, detector.decision_function(data.X_test))
-    np.testing.assert_array_equal(label, detector.predict(data.X_test))
+
+def fitted(data, **parameters):
+    X = pd.DataFrame(data.X_train, columns=["x", "y"])
+    return QuickDetector(random_state=0, **parameters).fit(X)
+
+
+def as_frame(X):
+    return pd.DataFrame(X, columns=["x", "y"])
+
+
+@pytest.mark.parametrize("in_one_go", [True, False])
+def test_fit_and_score(capsys, in_one_go):
+    data = write_series(label=True)
+    out = ["--out", "s.csv", "--events", "e.csv", "--plot", "p.png"]
+    out += ["--report", "r.html", "--label", "is_odd"]
+    if in_one_go:
+        assert cli.main(["a.csv", "b.csv", *out]) == 0
+    else:
+        assert cli.main(["fit", "a.csv", "--model", "m.skops"]) == 0
+        assert cli.main(["score", "--model", "m.skops", "b.csv", *out]) == 0
+    detector, X = fitted(data), as_frame(data.X_test)
+    scores = pd.read_csv("s.csv", float_precision="round_trip")
+    assert list(scores) == ["when", "score", "decision", "label"]
+    np.testing.assert_allclose(scores["score"], detector.score_samples(X))
+    np.testing.assert_allclose(scores["decision"], detector.decision_function(X))
+    np.testing.assert_array_equal(scores["label"], detector.predict(X))
+    events = detector.events(X)
+    written = pd.read_csv("e.csv").fillna({"channels": ""})
+    assert written["channels"].tolist() == [" ".join(e.channels) for e in events]
+    assert written["rows"].tolist() == [e.stop - e.start for e in events]
     assert Path("p.png").read_bytes().startswith(PNG)
-    out = capsys.readouterr().out
-    assert "a.csv: 300 rows, 2 channels" in out
-    assert f"b.csv: 250 rows, {np.sum(label == -1)} flagged" in out
+    assert f"{len(events)} event" in Path("r.html").read_text()
+    said = capsys.readouterr().out
+    assert "a.csv: 300 rows, 2 channels, when 2024-01-01 00:00:00 to" in said
+    found = compare_events(data.y_test, events).found
+    assert f"by the labels: {found.sum()} of {len(found)} events found" in said
+    assert (Path("scores.csv").exists(), Path("a.csv.part").exists()) == (False, False)
 
 
-@pytest.mark.parametrize("time", [None, "when"])
-def test_events_of_files(capsys, figures, time):
-    data = small_series(random_state=0)
-    data.X_test[100:120, 1] += 20 * data.X_train[:, 1].std()
-    for name, X in (("a.csv", data.X_train), ("b.csv", data.X_test)):
-        times = [f"t{i}" for i in range(300)] if time else None
-        header = ["when", "x", "y"] if time else ["x", "y"]
-        write(name, table_text(X, times=times, header=header))
-    option = ["--time", time] if time else []
-    cli.main(["a.csv", "b.csv", *option, "--events", "e.csv", "--plot", "p.png"])
-
-    with open("e.csv", newline="") as file:
-        header, *rows = csv.reader(file)
-    assert header == ["start", "end", "rows", "peak", "score", "channels"]
-    events = QuickDetector(random_state=0).fit(data.X_train).events(data.X_test)
-    expected = [
-        [
-            *(f"t{row}" if time else str(row) for row in (event.start, event.stop - 1)),
-            str(event.stop - event.start),
-            f"t{event.peak}" if time else str(event.peak),
-            str(event.score),
-            " ".join("xy"[channel] for channel in event.channels),
-        ]
-        for event in events
-    ]
-    assert rows == expected
-    (blamed,) = (e.channels for e in events if e.start <= 110 < e.stop)
-    assert blamed == (1,)
-    out = capsys.readouterr().out
-    assert f"flagged as anomalous, in {len(events)} events" in out
-    assert "e.csv: the events" in out
-    of_x, of_y, of_score = map(bars, figures[0].axes)
-    assert len(of_score) == len(events)
-    assert any(start <= 110 < stop for start, stop in of_y)
-    assert not any(start <= 110 < stop for start, stop in of_x)
+def test_channels_of_a_model_are_found_in_any_order(capsys):
+    data = write_series()
+    cli.main(["fit", "a.csv", "--model", "m.skops"])
+    frame = pd.read_csv("b.csv")
+    frame[["note", "y", "when", "x"]] = frame.assign(note=5)[["note", "y", "when", "x"]]
+    frame[["note", "y", "when", "x"]].to_csv("c.csv", index=False)
+    cli.main(["score", "--model", "m.skops", "c.csv", "--out", "s.csv"])
+    expected = fitted(data).score_samples(as_frame(data.X_test))
+    np.testing.assert_allclose(pd.read_csv("s.csv")["score"], expected)
+    frame[["when", "x"]].to_csv("c.csv", index=False)
+    error = fails(capsys, "score", "--model", "m.skops", "c.csv")
+    assert "c.csv: there is no column 'y', which was learned from" in error
 
 
-def test_a_path_that_is_no_file_is_an_error(capsys):
-    write("a.csv", GOOD)
-    Path("folder").mkdir()
-    argv = ["a.csv", "a.csv", "--time", "t", "--events", "folder"]
-    assert "Is a directory: 'folder'" in fails(capsys, *argv)
+def test_exit_status_says_whether_there_are_events():
+    data = write_series()
+    cli.main(["fit", "a.csv", "--model", "m.skops"])
+    argv = ["score", "--model", "m.skops", "b.csv", "--fail-on-event"]
+    assert cli.main(argv) == int(bool(fitted(data).events(as_frame(data.X_test))))
+    frame = pd.read_csv("b.csv")
+    frame.loc[100:120, "y"] += 20
+    frame.to_csv("b.csv", index=False)
+    assert cli.main(argv) == 1
+    assert cli.main(argv[:-1]) == 0
 
 
-def test_files_without_header(figures):
-    """Rows are numbered; `--time` takes a number; names are made for the picture."""
+def test_files_without_header_or_times():
     data = small_series(random_state=0)
     write("a.csv", table_text(data.X_train))
     write("b.csv", table_text(data.X_test))
-    cli.main(["a.csv", "b.csv", "--contamination", "0.1"])
-    header, first, score, _, label = read_scores("scores.csv")
-    assert header == ["row", "score", "decision", "label"]
-    assert list(first) == [str(row) for row in range(250)]
+    cli.main(["a.csv", "b.csv", "--contamination", "0.1", "--plot", "p.png"])
+    scores = pd.read_csv("scores.csv")
+    assert scores["row"].tolist() == list(range(250))
     detector = QuickDetector(random_state=0, contamination=0.1).fit(data.X_train)
-    np.testing.assert_array_equal(label, detector.predict(data.X_test))
-
-    write("a.csv", table_text(data.X_train, times=range_of_text(300)))
-    write("b.csv", table_text(data.X_test, times=range_of_text(250)))
-    cli.main(["a.csv", "b.csv", "--time", "1", "--plot", "p.png"])
-    header, first, score_again, _, _ = read_scores("scores.csv")
-    assert header[0] == "time"
-    assert list(first) == range_of_text(250)
-    np.testing.assert_array_equal(score_again, score)
-    first, second, _ = figures[0].axes
-    assert [ax.get_ylabel() for ax in (first, second)] == ["column 2", "column 3"]
-    drawn = first.get_lines()[0]
-    np.testing.assert_array_equal(drawn.get_xdata(), np.arange(250) / 2)
-    np.testing.assert_array_equal(drawn.get_ydata(), data.X_test[:, 0])
+    np.testing.assert_array_equal(scores["label"], detector.predict(data.X_test))
 
 
-def range_of_text(n):
-    return [str(i / 2) for i in range(n)]
+def test_gaps_end_series(capsys):
+    data = write_series()
+    frame = pd.read_csv("b.csv").drop(range(100, 150))
+    frame.to_csv("b.csv", index=False)
+    cli.main(["a.csv", "b.csv"])
+    X = as_frame(np.delete(data.X_test, range(100, 150), axis=0))
+    expected = fitted(data).score_samples(X, groups=np.repeat([0, 1], 100))
+    np.testing.assert_allclose(pd.read_csv("scores.csv")["score"], expected)
+    assert "gap(s) in the times" in capsys.readouterr().err
+    cli.main(["a.csv", "b.csv", "--no-split"])
+    expected = fitted(data).score_samples(X)
+    np.testing.assert_allclose(pd.read_csv("scores.csv")["score"], expected)
 
 
-def test_seed(capsys):
-    write("a.csv", GOOD)
+@pytest.mark.parametrize("per_group", [False, True])
+def test_machines(per_group):
+    data = write_series()
+    for name in ("a.csv", "b.csv"):
+        frame = pd.read_csv(name)
+        both = pd.concat([frame.assign(who=w, x=frame["x"] * (w == "p")) for w in "pq"])
+        # As they come: both machines at each time.
+        both.sort_values("when", kind="stable").to_csv(name, index=False)
+    option = ["--per-group"] if per_group else []
+    cli.main(["fit", "a.csv", "--group", "who", "--model", "m.skops", *option])
+    argv = ["score", "b.csv", "--group", "who", "--model", "m.skops", "--out", "s.csv"]
+    cli.main([*argv, "--report", "r.html", "--events", "e.csv"])
+    scores = pd.read_csv("s.csv")
+    assert list(scores) == ["when", "group", "score", "decision", "label"]
+    assert scores["group"].tolist() == ["p", "q"] * 250
+    both = [as_frame(X * [[1, 1]]) for X in (data.X_train, data.X_test)]
+    stacked = [pd.concat([X, X.assign(x=0.0)]) for X in both]
+    groups = [np.repeat(["p", "q"], len(X)) for X in both]
+    detector = QuickDetector(random_state=0)
+    detector = PerGroupDetector(detector) if per_group else detector
+    expected = detector.fit(stacked[0], groups=groups[0]).score_samples(
+        stacked[1], groups=groups[1]
+    )
+    for name in "pq":
+        np.testing.assert_allclose(
+            scores["score"][scores["group"] == name], expected[groups[1] == name]
+        )
+    if per_group:
+        with pytest.raises(SystemExit):
+            cli.main(argv[:2] + argv[4:])
+
+
+def test_what_is_noticed_is_said_as_lines(capsys):
+    write_series()
+    frame = pd.read_csv("a.csv")
+    frame.loc[10, "x"] = -9999
+    frame.to_csv("a.csv", index=False)
+    cli.main(["a.csv", "b.csv"])
+    *_, error = capsys.readouterr()
+    assert "warning: a.csv: x has 1 value(s) far from all others" in error
+    assert "in line 12" in error
+    assert "rows to learn from are few" in error
+    assert "UserWarning" not in error
+
+
+def test_progress_is_shown_on_a_terminal_only(monkeypatch, capsys):
+    write_series()
+    monkeypatch.setattr(commands, "_ROWS_FOR_PROGRESS", 100)
+    asked = []
+    monkeypatch.setattr(
+        QuickDetector.func, "set_callbacks", lambda self, *c: asked.append(c) or self
+    )
+    cli.main(["a.csv", "b.csv"])
+    assert asked == []
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    cli.main(["a.csv", "b.csv"])
+    (bar,), nothing = asked
+    assert (type(bar).__name__, nothing) == ("ProgressBar", ())
+
+
+def test_seed():
+    write_series()
     scores = []
     for seed in ("1", "1", "2"):
-        cli.main(["a.csv", "a.csv", "--time", "t", "--seed", seed])
-        scores.append(read_scores("scores.csv")[2])
+        cli.main(["a.csv", "b.csv", "--seed", seed])
+        scores.append(pd.read_csv("scores.csv")["score"])
     np.testing.assert_array_equal(scores[0], scores[1])
     assert not np.array_equal(scores[0], scores[2])
 
 
 @pytest.mark.parametrize(
-    "text, message",
-    [
-        ("x,y\n1,2\n3,abc\n", "b.csv, line 3, column y: 'abc' is not a finite number"),
-        ("x,y\n1,2\n3\n", "b.csv, line 3: 1 field(s), the first line has 2"),
-        ("", "b.csv: the file is empty"),
-        ("x,z\n1,2\n", "b.csv has the column 'z' where a.csv has 'y'"),
-    ],
-)
-def test_bad_files(capsys, text, message):
-    write("a.csv", "x,y\n" + "1,2\n3,4\n" * 20)
-    write("b.csv", text)
-    assert message in fails(capsys, "a.csv", "b.csv")
-    assert not Path("scores.csv").exists()
-
-
-@pytest.mark.parametrize(
     "argv, message",
     [
-        (["a.csv"], "one file is not enough: give train.csv and new.csv"),
-        (["--out", "s.csv"], "--out, --events and --time need the two files"),
-        (["--time", "t"], "--out, --events and --time need the two files"),
-        (["--events", "e.csv"], "--out, --events and --time need the two files"),
-        (["a.csv", "none.csv", "--time", "t"], "No such file or directory: 'none.csv'"),
-        (["a.csv", "a.csv", "--time", "w"], "no time column 'w'; columns are t, x, y"),
-        (["a.csv", "a.csv", "--time", "4"], "no time column '4'; columns are t, x, y"),
-        (["n.csv", "n.csv", "--time", "t"], "'t'; columns are 1, 2 (no header)"),
-        (["o.csv", "o.csv", "--time", "t"], "no column besides the time column"),
-        (
-            ["a.csv", "a.csv", "--out", "a.csv"],
-            "a.csv: would overwrite another of the files",
-        ),
-        (["a.csv", "a.csv", "--out", "no/s.csv"], "no/s.csv: there is no directory no"),
-        (
-            ["a.csv", "a.csv", "--events", "a.csv"],
-            "a.csv: would overwrite another of the files",
-        ),
-        (
-            ["a.csv", "a.csv", "--events", "scores.csv"],
-            "scores.csv: would overwrite another of the files",
-        ),
-        (
-            ["a.csv", "a.csv", "--events", "p.png", "--plot", "p.png"],
-            "p.png: would overwrite another of the files",
-        ),
-        (
-            ["a.csv", "a.csv", "--events", "no/e.csv"],
-            "no/e.csv: there is no directory no",
-        ),
+        (["a.csv"], "the following arguments are required: NEW"),
+        (["--out", "s.csv"], "unrecognized arguments: --out s.csv"),
+        (["a.csv", "none.csv"], "No such file or directory: 'none.csv'"),
+        (["a.csv", "b.csv", "--time", "w"], "--time w: there is no such column"),
+        (["a.csv", "c.csv"], "c.csv: there is no column 'x', which was learned from"),
+        (["c.csv", "n.csv"], "n.csv has 3 channels, c.csv has 2"),
+        (["a.csv", "b.csv", "--out", "a.csv"], "would overwrite another of the files"),
+        (["a.csv", "b.csv", "--out", "no/s.csv"], "no/s.csv: there is no directory no"),
+        (["a.csv", "b.csv", "--out", "folder"], "folder: is a directory"),
+        (["a.csv", "b.csv", "--events", "scores.csv"], "scores.csv: would overwrite"),
+        (["a.csv", "b.csv", "--plot", "p.xyz"], "no picture is written as 'xyz'; take"),
+        (["a.csv", "b.csv", "--per-group"], "--per-group needs --group NAME"),
         (["--plot", "no/p.png"], "no/p.png: there is no directory no"),
+        (["--plot", "p.xyz"], "no picture is written as 'xyz'; take"),
         (["--contamination", "0.7"], "'auto' or a number in (0, 0.5]. Got '0.7'"),
         (["--contamination", "some"], "'auto' or a number in (0, 0.5]. Got 'some'"),
         (["--seed", "-1"], "The 'random_state' parameter of"),
         (["s.csv", "s.csv"], "minimum of 2 is required"),
+        (["fit", "a.csv", "--model", "m.pkl"], "m.pkl: a model's file ends in .skops"),
+        (["fit", "a.csv", "--model", "no/m.skops"], "there is no directory no"),
+        (["score", "a.csv", "--model", "none.skops"], "No such file or directory"),
+        (["score", "a.csv", "--model", "bad.skops"], "bad.skops: holds no model that"),
+        (["score", "a.csv", "--model", "odd.skops"], "it holds numpy.random"),
+        (["score", "a.csv", "--model", "list.skops"], "holds a list, no detector"),
+        (["watch", "a.csv", "--model", "m.skops"], "to watch, learn a model by `fit"),
     ],
+    ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
 def test_bad_arguments(capsys, argv, message):
-    write("a.csv", GOOD)
-    write("n.csv", "1,2\n3,4\n")
-    write("o.csv", "t\n1\n")
-    write("s.csv", "1,2\n")
+    data = write_series()
+    before = Path("a.csv").read_bytes()
+    write("c.csv", "1.5,2\n3,4\n")
+    write("n.csv", "1.5,2,3\n3,4,5\n")
+    write("s.csv", "1.5,2\n")
+    write("bad.skops", "no zip")
+    Path("folder").mkdir()
+    skops.io.dump([1, 2], "list.skops")
+    skops.io.dump(np.random.default_rng(0).bit_generator.seed_seq, "odd.skops")
+    if argv[0] == "watch":
+        save_model("m.skops", fitted(data))
     assert message in fails(capsys, *argv)
-    assert Path("a.csv").read_text() == GOOD
+    assert Path("a.csv").read_bytes() == before
     assert not Path("scores.csv").exists()
     assert not list(Path().glob("*.png"))
+
+
+def test_what_is_not_installed_is_named(capsys, monkeypatch):
+    write_series()
+    monkeypatch.setitem(sys.modules, "skops", None)
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    assert "pip install 'skmemto[files]'" in fails(
+        capsys, "fit", "a.csv", "--model", "m.skops"
+    )
+
+
+@pytest.mark.parametrize("command", ["demo", "fit", "score", "run", "watch"])
+def test_help(capsys, command):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: skmemto {command}" in capsys.readouterr().out
 
 
 def test_as_a_program():
@@ -325,5 +389,9 @@ def test_as_a_program():
         command, capture_output=True, text=True, check=False, cwd=root
     )
     assert done.returncode == 2
-    assert "error: one file is not enough" in done.stderr
+    assert "error: the following arguments are required: NEW" in done.stderr
     assert "Traceback" not in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "skmemto", "--version"], capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == skmemto.__version__
