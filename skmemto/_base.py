@@ -24,11 +24,9 @@ from skmemto._criteria import (
     LatentDeviation,
     SoftmaxCriterion,
 )
-from skmemto._deviations import (
-    Reconstructor,
-    mean_deviation,
-)
+from skmemto._deviations import Reconstructor, mean_deviation
 from skmemto._device import make_generator, resolve_device, usable_device
+from skmemto._frames import refuse_times
 from skmemto._history import range_factors
 from skmemto._levels import LevelFollower
 from skmemto._lookahead import Lookahead
@@ -363,6 +361,7 @@ class BaseWindowDetector(
     def _validate(
         self, X: ArrayLike, groups: ArrayLike | None, *, reset: bool = False
     ) -> tuple[NDArray, SeriesBounds]:
+        refuse_times(X)
         array: NDArray = validate_data(
             self,
             X,

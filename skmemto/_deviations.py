@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from skmemto._inference import RowOutputs, iter_outputs_of_rows, iter_row_outputs
 from skmemto._nn.network import WindowNetwork
@@ -58,31 +59,39 @@ class Reconstructor:
 
         Where each row has a window of its own it can be asked for some `rows` only.
         """
+        # What never moved is expected to stay: of that the network knows less, since
+        # its guess there follows the other channels.
+        constant = self.scaler.constant_
+        for row_outputs in self.of_network(self.network, X, series, rows):
+            row_outputs.reconstruction[:, constant] = 0.0
+            yield row_outputs
+
+    def of_network(
+        self,
+        network: nn.Module,
+        X: NDArray,
+        series: SeriesBounds,
+        rows: NDArray[np.int64] | None = None,
+    ) -> Iterator[RowOutputs]:
+        """Yield what some network says of each row, shown as to this one's own."""
         reader = WindowReader(X, self.scaler, self.device)
         if self.lookahead is None:
-            outputs = iter_row_outputs(
-                self.network,
+            return iter_row_outputs(
+                network,
                 reader.windows,
                 window_blocks(series, self.window_size, self.stride),
                 device=self.device,
                 precision=self.precision,
             )
-        else:
-            outputs = iter_outputs_of_rows(
-                self.network,
-                reader,
-                rows_of(series) if rows is None else rows,
-                series,
-                window_size=self.window_size,
-                lookahead=self.lookahead,
-                precision=self.precision,
-            )
-        # What never moved is expected to stay: of that the network knows less, since
-        # its guess there follows the other channels.
-        constant = self.scaler.constant_
-        for row_outputs in outputs:
-            row_outputs.reconstruction[:, constant] = 0.0
-            yield row_outputs
+        return iter_outputs_of_rows(
+            network,
+            reader,
+            rows_of(series) if rows is None else rows,
+            series,
+            window_size=self.window_size,
+            lookahead=self.lookahead,
+            precision=self.precision,
+        )
 
     def deviations(
         self,

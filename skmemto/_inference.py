@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from skmemto._blockwise import batches
 from skmemto._device import autocast
-from skmemto._nn.network import WindowNetwork
 from skmemto._series import SeriesBounds
 from skmemto._windows import WindowBlock, WindowReader, merge_overlaps, row_windows
 
@@ -35,7 +34,7 @@ class RowOutputs(NamedTuple):
 
 
 def iter_row_outputs(
-    network: WindowNetwork,
+    network: nn.Module,
     get_windows: Callable[[NDArray[np.int64], int], Tensor],
     blocks: list[WindowBlock],
     *,
@@ -50,7 +49,7 @@ def iter_row_outputs(
 
 
 def _batch_outputs(
-    network: WindowNetwork,
+    network: nn.Module,
     get_windows: Callable[[NDArray[np.int64], int], Tensor],
     block: WindowBlock,
     device: str,
@@ -70,7 +69,7 @@ def _batch_outputs(
 
 
 def iter_outputs_of_rows(
-    network: WindowNetwork,
+    network: nn.Module,
     reader: WindowReader,
     rows: NDArray[np.int64],
     series: SeriesBounds,
@@ -107,7 +106,7 @@ def _padded(rows: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
 
 
 def _outputs(
-    network: WindowNetwork, windows: Tensor, device: str, precision: str
+    network: nn.Module, windows: Tensor, device: str, precision: str
 ) -> Tensor:
     """Return what the network says of windows: (B, L, F + 1), the latent part last."""
     with torch.inference_mode(), autocast(device, precision):

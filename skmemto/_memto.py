@@ -1,31 +1,20 @@
 """MEMTODetector: parameters, documentation and the three phases."""
 
-import math
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
-from sklearn.cluster import KMeans
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
 
 from skmemto import _distributed
 from skmemto._explaining import ExplainingDetector
-from skmemto._nn.memto import MEMTOConfig, MEMTONetwork
+from skmemto._memory_items import place_items, sample_queries
+from skmemto._nn.memto import MemoryReading, MEMTOConfig, MEMTONetwork
 from skmemto._reporting import FitReporter
 from skmemto._training import EpochReporter, Trainer
-from skmemto._windows import WindowBlock
-
-# k-means on the queries: share of the training windows (the paper's), and the
-# number of queries below which more windows are taken and above which fewer.
-_KMEANS_SHARE = 0.1
-_KMEANS_QUERIES = (1_000, 50_000)
 
 
 class MEMTODetector(ExplainingDetector):
@@ -369,6 +358,42 @@ class MEMTODetector(ExplainingDetector):
         check_is_fitted(self)
         return self.model_.memory.items.cpu().numpy().copy()
 
+    @property
+    def memory_prototypes_(self) -> NDArray[np.float64]:
+        """What the decoder makes of each memory item, (n_memory_items, n_features).
+
+        In the units of the training data: rows that the model holds to be normal.
+        """
+        check_is_fitted(self)
+        decoded = self.model_.decode_items().cpu().double().numpy()
+        decoded[:, self.scaler_.constant_] = 0.0
+        return self.scaler_.inverse_transform(decoded)
+
+    def memory_attention(
+        self, X: ArrayLike, *, groups: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Compute how much each row reads of each memory item, eq. 4 of [1]_.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in time order.
+        groups : array-like of shape (n_samples,), default=None
+            Equal values in one contiguous run of rows make one series.
+
+        Returns
+        -------
+        attention : ndarray of shape (n_samples, n_memory_items)
+            Weights that sum to 1 in each row, averaged over the windows that hold it.
+        """
+        check_is_fitted(self)
+        X, series = self._validate(X, groups)
+        attention = np.empty((len(X), len(self.model_.memory.items)))
+        reading = MemoryReading(self.model_)
+        for part in self._reconstructor().of_network(reading, X, series):
+            attention[part.rows] = part.reconstruction
+        return attention
+
     def _network_config(self) -> MEMTOConfig:
         return MEMTOConfig(
             n_features=self.n_features_in_,
@@ -409,42 +434,3 @@ class MEMTODetector(ExplainingDetector):
             rng=trainer.rng,
         )
         memory.set_items(place_items(memory.items, queries, trainer.rng))
-
-
-def sample_queries(
-    encoder: nn.Module,
-    get_windows: Callable[[NDArray[np.int64], int], Tensor],
-    blocks: list[WindowBlock],
-    *,
-    batch_size: int,
-    rng: np.random.RandomState,
-) -> NDArray[np.float64]:
-    """Encode a random tenth of the windows: queries (n, D).
-
-    Each length of window is drawn in proportion to its share of the queries.
-    """
-    n_queries = sum(block.length * len(block.starts) for block in blocks)
-    least, most = (min(n / n_queries, 1.0) for n in _KMEANS_QUERIES)
-    share = np.clip(_KMEANS_SHARE, least, most)
-    parts = []
-    for block in blocks:
-        drawn = rng.permutation(block.starts)[: math.ceil(share * len(block.starts))]
-        for batch in gen_batches(len(drawn), batch_size):
-            with torch.inference_mode():
-                queries = encoder(get_windows(drawn[batch], block.length))
-            parts.append(queries.flatten(0, 1).cpu())
-    return torch.cat(parts).double().numpy()
-
-
-def place_items(
-    items: Tensor, queries: NDArray[np.float64], rng: np.random.RandomState
-) -> Tensor:
-    """Return items (M, D) that are the centres of clusters of queries (n, D).
-
-    Constant data has fewer distinct queries than items; those left over stay.
-    """
-    n_clusters = min(len(items), len(np.unique(queries, axis=0)))
-    kmeans = KMeans(n_clusters, random_state=rng).fit(queries)
-    placed = items.clone()
-    placed[:n_clusters] = torch.from_numpy(kmeans.cluster_centers_)
-    return placed

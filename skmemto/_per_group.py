@@ -29,6 +29,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from skmemto._deviations import Deviations
 from skmemto._events import Event
+from skmemto._frames import refuse_times
 from skmemto._messages import listed
 from skmemto._series import series_names, split_series
 
@@ -411,6 +412,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 def _split(X: ArrayLike, groups: ArrayLike | None) -> tuple[list[Any], list[Any]]:
     """Return the names of the groups and the rows of each."""
     # Only a check: the models get X as it came, a data frame with its names.
+    refuse_times(X)
     check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False)
     (X,) = indexable(X)
     series = split_series(groups, _num_samples(X))

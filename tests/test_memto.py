@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 
 from skmemto import MEMTODetector
-from skmemto._memto import place_items, sample_queries
+from skmemto._memory_items import place_items, sample_queries
 from skmemto._nn.memto import MEMTONetwork
 from skmemto._scaling import ChannelScaler
 from skmemto._windows import WindowBlock, WindowReader, window_blocks

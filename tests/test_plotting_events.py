@@ -147,3 +147,18 @@ def test_events_are_marked_on_channels_with_other_names(pyplot, data):
     names = ["speed", "flow", "heat"]
     display = AnomalyScoreDisplay.from_estimator(detector, X, feature_names=names)
     assert any(start <= 110 <= stop for start, stop in marked(display)[1])
+
+
+def test_of_many_channels_those_most_to_blame_are_drawn(pyplot):
+    X = np.zeros((50, 12))
+    events = [
+        Event(0, 10, 5, -3.0, (11, 3), None),
+        Event(20, 22, 20, -3.0, ("x7",), None),
+        Event(30, 31, 30, -3.0, (0,), None),
+    ]
+    display = AnomalyScoreDisplay.from_predictions(
+        X, np.zeros(50), events=events, max_channels=3
+    )
+    labels = [ax.get_ylabel() for ax in display.axes_]
+    assert labels == ["x3", "x7", "x11", "anomaly\nscore"]
+    assert display.axes_[0].get_title("left") == "most to blame: 3 of 12 channels"

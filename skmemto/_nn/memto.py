@@ -112,3 +112,26 @@ class MEMTONetwork(WindowNetwork):
         items = self.memory.items
         attention = self.memory.attend(queries, items)
         return self.decoder(queries, attention, items), self.memory.distance(queries)
+
+    def decode_items(self) -> Float[Tensor, "M F"]:
+        """Return what the decoder makes of queries that are the items themselves."""
+        items = self.memory.items
+        queries = items.unsqueeze(0)  # one window of M steps
+        with torch.inference_mode():
+            return self.decoder(queries, self.memory.attend(queries, items), items)[0]
+
+
+class MemoryReading(nn.Module):
+    """What a network reads of its memory, in the place of a reconstruction."""
+
+    def __init__(self, network: MEMTONetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, windows: Float[Tensor, "B L F"]
+    ) -> tuple[Float[Tensor, "B L M"], Float[Tensor, "B L"]]:
+        """Return the weights of eq. 4, and zeros."""
+        memory = self.network.memory
+        attention = memory.attend(self.network.encoder(windows), memory.items)
+        return attention, attention.new_zeros(attention.shape[:-1])

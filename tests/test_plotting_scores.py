@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from skmemto import MEMTODetector, PerGroupDetector
 from skmemto._events import Event
 from skmemto.plotting import AnomalyScoreDisplay
+from skmemto.plotting._axes import BLUE, ORANGE, RED
 
 
 class GroupMean(OutlierMixin, BaseEstimator):
@@ -56,8 +57,8 @@ def test_from_estimator_draws_data_reconstruction_score_and_threshold(
         assert line.axes is other.axes is display.axes_[f]
         np.testing.assert_array_equal(line.get_ydata(), data.X_test[:, f])
         np.testing.assert_array_equal(other.get_ydata(), made[:, f])
-        assert (line.get_color(), line.get_linestyle()) == ("tab:blue", "-")
-        assert (other.get_color(), other.get_linestyle()) == ("tab:red", "--")
+        assert (line.get_color(), line.get_linestyle()) == (BLUE, "-")
+        assert (other.get_color(), other.get_linestyle()) == (RED, "--")
     bottom = display.axes_[-1]
     assert display.score_line_.axes is display.threshold_line_.axes is bottom
     # Drawn high = anomalous, with the threshold turned over likewise.
@@ -72,7 +73,7 @@ def test_known_anomalies_are_bands_over_all_axes(pyplot, forest, data):
     display = AnomalyScoreDisplay.from_estimator(forest, data.X_test, data.y_test)
     draw(display)
     assert [band.axes for band in display.bands_] == list(display.axes_)
-    orange = matplotlib.colors.to_rgb("tab:orange")
+    orange = matplotlib.colors.to_rgb(ORANGE)
     for band in display.bands_:
         assert tuple(band.get_facecolor()[0][:3]) == orange
         spans = [path.get_extents() for path in band.get_paths()]

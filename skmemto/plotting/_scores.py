@@ -1,4 +1,4 @@
-"""Pictures of anomaly scores over time."""
+"""Readings and anomaly scores over time."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -12,8 +12,14 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skmemto._events import Event
-
-__all__ = ["AnomalyScoreDisplay"]
+from skmemto.plotting._axes import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
+    check_index,
+    check_shape,
+)
 
 
 class AnomalyScoreDisplay:
@@ -102,7 +108,8 @@ class AnomalyScoreDisplay:
             Axes to draw on, one for each channel drawn and one for the score, best
             sharing their x axis. If `None`, a new figure is created.
         max_channels : int, default=8
-            Further channels are left out, and the figure says so.
+            Of more channels those most to blame for events are drawn, or the first
+            ones, and the figure says so.
 
         Returns
         -------
@@ -122,27 +129,44 @@ class AnomalyScoreDisplay:
 
         index = np.arange(len(self.X)) if self.index is None else self.index
         *tops, bottom = self.axes_
-        kw = {"color": "tab:blue", "label": "original"}
-        self.lines_ = _lines(tops, index, self.X, **kw)
+        shown = self._most_to_blame(n_channels)
+        kw = {"color": BLUE, "label": "original"}
+        self.lines_ = _lines(tops, index, self.X[:, shown], **kw)
         self.reconstruction_lines_ = self.bands_ = self.threshold_line_ = None
         self.event_bars_ = None
         if self.reconstruction is not None:
-            kw = {"color": "tab:red", "ls": "--", "label": "reconstruction"}
-            self.reconstruction_lines_ = _lines(tops, index, self.reconstruction, **kw)
+            kw = {"color": RED, "ls": "--", "label": "reconstruction"}
+            self.reconstruction_lines_ = _lines(
+                tops, index, self.reconstruction[:, shown], **kw
+            )
         if self.y is not None:
             self.bands_ = _bands(self.axes_, index, self.y)
         if self.events is not None:
-            flags = [self._blamed(channel) for channel in range(n_channels)]
+            flags = [self._blamed(channel) for channel in shown]
             flags.append(self._flags(self.events))
             self.event_bars_ = _bars(self.axes_, index, flags)
         self.score_line_ = bottom.plot(index, -self.score, color="black", lw=1)[0]
         if self.threshold is not None:
             threshold = np.broadcast_to(np.negative(self.threshold), len(index))
             (self.threshold_line_,) = bottom.plot(
-                index, threshold, color="tab:green", lw=1.5, label="threshold"
+                index, threshold, color=GREEN, lw=1.5, label="threshold"
             )
-        self._annotate(n_channels)
+        self._annotate(shown)
         return self
+
+    def _most_to_blame(self, n_channels: int) -> list[int]:
+        """Return the channels to draw, in their order: the first if none is to blame.
+
+        A channel counts by the rows it is to blame for, the less the more others are
+        worse there.
+        """
+        names = [{channel, self._name(channel)} for channel in range(self.X.shape[1])]
+        weights = np.zeros(len(names))
+        for event in self.events or ():
+            for rank, blamed in enumerate(event.channels, start=1):
+                of = [blamed in known for known in names]
+                weights[of] += (event.stop - event.start) / rank
+        return sorted(np.argsort(-weights, kind="stable")[:n_channels].tolist())
 
     def _blamed(self, channel: int) -> np.ndarray:
         """Tell in which rows (n,) an event blames the channel."""
@@ -160,18 +184,18 @@ class AnomalyScoreDisplay:
         names = self.feature_names
         return f"x{channel}" if names is None else str(names[channel])
 
-    def _annotate(self, n_channels: int) -> None:
-        n_features = self.X.shape[1]
-        names = [self._name(channel) for channel in range(n_features)]
-        labels = [fill(name, 20) for name in names[:n_channels]]
+    def _annotate(self, shown: list[int]) -> None:
+        labels = [fill(self._name(channel), 20) for channel in shown]
         labels.append("anomaly\nscore")
         for ax, label in zip(self.axes_, labels, strict=True):
             ax.set_ylabel(label, rotation=0, ha="right", va="center")
             ax.margins(x=0)
         self.figure_.align_ylabels(self.axes_)
         self.axes_[-1].set_xlabel("row" if self.index is None else "time")
+        n_channels, n_features = len(shown), self.X.shape[1]
         if n_channels < n_features:
-            note = f"first {n_channels} of {n_features} channels"
+            which = "first" if shown == list(range(n_channels)) else "most to blame:"
+            note = f"{which} {n_channels} of {n_features} channels"
             self.axes_[0].set_title(note, loc="left", fontsize="medium")
 
         artists = (
@@ -281,28 +305,26 @@ class AnomalyScoreDisplay:
             X, ensure_all_finite="allow-nan", input_name="X"
         )
         rows, columns = values.shape[:1], values.shape[1:]
-        labels = _check_shape(y, "y", rows)
+        labels = check_shape(y, "y", rows, cls.__name__)
         if labels is not None and not np.isin(labels, [0, 1]).all():
             raise ValueError(
                 f"The 'y' parameter of {cls.__name__} must hold 1 for anomalous and 0 "
                 f"for normal rows. Got the values {np.unique(labels)[:5]} instead."
             )
-        positions = _check_shape(index, "index", rows)
-        if positions is not None and isinstance(positions[0], str):
-            raise ValueError(
-                f"'index' must hold numbers or times. Got '{positions[0]}'."
-            )
+        positions = check_index(index, rows, cls.__name__)
         line: Any = threshold
         if line is not None and np.size(line) > 1:
-            line = _check_shape(line, "threshold", rows)
+            line = check_shape(line, "threshold", rows, cls.__name__)
         display = cls(
             X=values,
-            score=_check_shape(score, "score", rows),
-            reconstruction=_check_shape(reconstruction, "reconstruction", values.shape),
+            score=check_shape(score, "score", rows, cls.__name__),
+            reconstruction=check_shape(
+                reconstruction, "reconstruction", values.shape, cls.__name__
+            ),
             y=labels,
             threshold=line,
             events=events,
-            feature_names=_check_shape(names, "feature_names", columns),
+            feature_names=check_shape(names, "feature_names", columns, cls.__name__),
             index=positions,
         )
         return display.plot(axes=axes, max_channels=max_channels)
@@ -332,18 +354,6 @@ def _by_number(events: list[Event], detector: Any) -> list[Event]:
     ]
 
 
-def _check_shape(value: ArrayLike | None, name: str, shape: tuple) -> Any:
-    if value is None:
-        return None
-    array = np.asarray(value)
-    if array.shape != shape:
-        raise ValueError(
-            f"The {name!r} parameter of AnomalyScoreDisplay must be of shape {shape} "
-            f"to match X. Got shape {array.shape} instead."
-        )
-    return array
-
-
 def _check_axes(axes: ArrayLike | None, n_axes: int) -> np.ndarray:
     if axes is None:
         import matplotlib.pyplot as plt
@@ -366,7 +376,7 @@ def _lines(axes: list, index: np.ndarray, values: np.ndarray, **style: Any) -> l
 
 def _bands(axes: np.ndarray, index: np.ndarray, y: np.ndarray) -> list:
     # The outline keeps a single row visible in a long series.
-    kw = {"color": ("tab:orange", 0.35), "lw": 1, "label": "anomaly", "where": y == 1}
+    kw = {"color": (ORANGE, 0.35), "lw": 1, "label": "anomaly", "where": y == 1}
     return [
         ax.fill_between(index, 0, 1, transform=ax.get_xaxis_transform(), **kw)
         for ax in axes
