@@ -1,7 +1,7 @@
 """The tables of the documents, from what is stored: no figure is typed by hand.
 
-A table stands in README.md or benchmarks/README.md between `<!-- table: NAME -->` and
-`<!-- end -->`. NAME is one of TABLES below, or a stored result, shown as its own script
+A table stands in README.md, docs/accuracy.md or benchmarks/README.md between
+`<!-- table: NAME -->` and `<!-- end -->`. NAME is one of TABLES below, or a stored result, shown as its own script
 shows it. Without arguments all of them are written anew; with names of stored results
 these are printed.
 
@@ -27,7 +27,11 @@ from _markdown import markdown, pivot, texts
 from _report import read, read_report, show
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "docs" / "accuracy.md",
+    ROOT / "benchmarks" / "README.md",
+)
 MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 AUROC_AP = "{auroc:.1%} / {average_precision:.1%}"
 SECOND_OPINIONS = {

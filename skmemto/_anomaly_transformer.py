@@ -165,7 +165,7 @@ class AnomalyTransformerDetector(ExplainingDetector):
         The device used.
     n_features_in_ : int
         Number of channels seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the channels, when `X` has names that are all strings.
 
     See Also

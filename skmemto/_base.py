@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import OutlierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags, assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -29,6 +29,7 @@ from skmemto._device import make_generator, resolve_device, usable_device
 from skmemto._frames import refuse_times
 from skmemto._history import range_factors
 from skmemto._levels import LevelFollower
+from skmemto._links import DocumentedEstimator
 from skmemto._lookahead import Lookahead
 from skmemto._messages import warn_of_absurd, warn_of_drift, warn_of_short_history
 from skmemto._nn.network import WindowNetwork, build_empty, pack, unpack
@@ -52,7 +53,7 @@ class BaseWindowDetector(
     CallbackSupportMixin,
     SharedParameters,
     OutlierMixin,
-    BaseEstimator,
+    DocumentedEstimator,
     metaclass=ABCMeta,
 ):
     """Detector that looks at a series through windows and reconstructs them.

@@ -168,7 +168,7 @@ class MEMTODetector(ExplainingDetector):
         The device used.
     n_features_in_ : int
         Number of channels seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the channels, when `X` has names that are all strings.
 
     See Also
@@ -372,7 +372,7 @@ class MEMTODetector(ExplainingDetector):
     def memory_attention(
         self, X: ArrayLike, *, groups: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Compute how much each row reads of each memory item, eq. 4 of [1]_.
+        """Compute how much each row reads of each memory item, eq. 4 of the paper.
 
         Parameters
         ----------

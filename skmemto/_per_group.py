@@ -30,6 +30,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 from skmemto._deviations import Deviations
 from skmemto._events import Event
 from skmemto._frames import refuse_times
+from skmemto._links import DocumentedEstimator
 from skmemto._messages import listed
 from skmemto._series import series_names, split_series
 
@@ -47,7 +48,7 @@ def _estimator_has(
     return check
 
 
-class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
+class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, DocumentedEstimator):
     """One detector for each group of rows: a machine, a channel, a site.
 
     Where one model for all machines would call normal for one what is normal for
@@ -75,7 +76,7 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         `offset_`.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when `X` has names that are all strings.
 
     See Also

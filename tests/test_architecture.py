@@ -34,7 +34,7 @@ ROOT, TESTS = Path(skmemto.__file__).parent, Path(__file__).parent
 LAYERS = [
     # What stands alone.
     {"_series", "_device", "_distributed", "_lookahead", "_parameters", "exceptions"},
-    {"_frames"},
+    {"_frames", "_links"},
     {"_tails", "_plants", "_nn", "_nn.shapes", "metrics._labels"},
     # What a score is made of, what networks are made of, metrics.
     {"_blockwise", "_context", "_levels", "_stuck", "_thresholds", "datasets"},
@@ -83,6 +83,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "__init__": "holds names only",
     "_nn": "holds a docstring only",
     "metrics": "holds names only; test_docstrings goes through them",
+    "_links": "test_docstrings.py follows each to its page",
     "_parameters": "declares; test_base.py has a bad value for each parameter",
     "plotting": "holds names only",
     "plotting._axes": "test_plotting_deviations.py has heat maps drawn",
@@ -222,6 +223,10 @@ PRIVATE = {
         "rows of arrays, frames of any library and sparse matrices alike"
     ),
     "sklearn.utils.validation._num_samples": "their number, likewise",
+    "_HTMLDocumentationLinkMixin._doc_link_module": (
+        "its documentation names it for what others build on it"
+    ),
+    "_HTMLDocumentationLinkMixin._doc_link_template": "likewise",
     "sklearn.utils._optional_dependencies.check_matplotlib_support": (
         "the same error as its own displays raise"
     ),

@@ -79,3 +79,11 @@ def test_detectors_document_alike_what_they_share():
     assert len(shared) > 25
     for name in shared:
         assert first[name] == second[name], name
+
+
+@pytest.mark.parametrize("kind", [*DETECTORS, skmemto.PerGroupDetector])
+def test_the_html_of_an_estimator_links_to_its_page(kind):
+    estimator = kind(DETECTORS[0]()) if kind not in DETECTORS else kind()
+    page = f"generated/skmemto.{kind.__name__}.html"
+    assert estimator._get_doc_link().endswith(page)
+    assert page in estimator._repr_html_()
