@@ -1,9 +1,9 @@
 """The tables of the documents, from what is stored: no figure is typed by hand.
 
 A table stands in README.md, docs/accuracy.md or benchmarks/README.md between
-`<!-- table: NAME -->` and `<!-- end -->`. NAME is one of TABLES below, or a stored result, shown as its own script
-shows it. Without arguments all of them are written anew; with names of stored results
-these are printed.
+`<!-- table: NAME -->` and `<!-- end -->`. NAME is one of TABLES below, or a
+stored result, shown as its own script shows it. Without arguments all of them are
+written anew; with names of stored results these are printed.
 
     python benchmarks/tables.py
     python benchmarks/tables.py accuracy accuracy-msl

@@ -390,6 +390,14 @@ def use_check_matplotlib_support():
             check_matplotlib_support("Display.plot")
 
 
+def use_doc_link():
+    class Estimator(BaseEstimator):
+        _doc_link_module = __name__.partition(".")[0]
+        _doc_link_template = "https://x.y/{estimator_module}.{estimator_name}.html"
+
+    assert Estimator()._get_doc_link().endswith(".Estimator.html")
+
+
 USES = {
     "sklearn.base._fit_context": use_fit_context,
     "BaseEstimator._parameter_constraints": use_fit_context,
@@ -405,6 +413,8 @@ USES = {
     "sklearn.utils._optional_dependencies.check_matplotlib_support": (
         use_check_matplotlib_support
     ),
+    "_HTMLDocumentationLinkMixin._doc_link_module": use_doc_link,
+    "_HTMLDocumentationLinkMixin._doc_link_template": use_doc_link,
 }
 
 
