@@ -12,7 +12,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # formulas without a network
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
@@ -33,6 +33,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_memory": False,
     "abort_on_example_error": True,
+    "capture_repr": (),  # no <object at 0x...>
     "doc_module": ("skmemto",),
     "backreferences_dir": "generated/backreferences",
     "remove_config_comments": True,
