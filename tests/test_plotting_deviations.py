@@ -7,8 +7,8 @@ from conftest import PICTURED
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmemto import AnomalyTransformerDetector, PerGroupDetector
-from skmemto.plotting import DeviationDisplay
+from skmemto import AnomalyTransformerDetector, MEMTODetector, PerGroupDetector
+from skmemto.plotting import AnomalyScoreDisplay, DeviationDisplay, MemoryDisplay
 from skmemto.plotting._axes import heat_map
 
 
@@ -105,3 +105,12 @@ def test_one_row_and_nothing_known():
 def test_errors(options, message):
     with pytest.raises(ValueError, match=message):
         DeviationDisplay.from_predictions(np.ones((2, 3)), **options)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("kind", [AnomalyScoreDisplay, DeviationDisplay, MemoryDisplay])
+def test_names_are_those_that_the_detector_was_fitted_with(pyplot, data, kind):
+    X = pd.DataFrame(data.X_train, columns=["a", "b", "c"])
+    detector = MEMTODetector(**PICTURED, random_state=0).fit(X)
+    display = kind.from_estimator(detector, data.X_test)
+    assert list(display.feature_names) == ["a", "b", "c"]

@@ -148,7 +148,8 @@ class DeviationDisplay:
         if calibrated and np.ndim(offset) == 0 and is_rarity:
             options.setdefault("threshold", -float(offset))
         if options.get("feature_names") is None:
-            options["feature_names"] = names_of(None, X, found.shape[1], cls.__name__)
+            n_features, owner = found.shape[1], cls.__name__
+            options["feature_names"] = names_of(None, X, n_features, owner, estimator)
         return cls.from_predictions(found, **options)
 
     @classmethod

@@ -155,7 +155,8 @@ class MemoryDisplay:
         groups : array-like of shape (n_samples,), default=None
             Passed to `memory_attention`, if given.
         feature_names, index : array-like
-            See :class:`MemoryDisplay`. The names default to the columns of `X`.
+            See :class:`MemoryDisplay`. The names default to the columns of `X`, or to
+            those that the estimator was fitted with.
         axes : array-like of two matplotlib Axes, default=None
             See :meth:`plot`.
 
@@ -179,12 +180,14 @@ class MemoryDisplay:
             )
         check_is_fitted(estimator)
         attention = estimator.memory_attention(X, groups=groups)
-        prototypes = estimator.memory_prototypes_
+        prototypes, owner = estimator.memory_prototypes_, cls.__name__
         display = cls(
             attention=attention,
             prototypes=prototypes,
-            feature_names=names_of(feature_names, X, prototypes.shape[1], cls.__name__),
-            index=check_index(index, attention.shape[:1], cls.__name__),
+            feature_names=names_of(
+                feature_names, X, prototypes.shape[1], owner, estimator
+            ),
+            index=check_index(index, attention.shape[:1], owner),
         )
         return display.plot(axes=axes)
 

@@ -262,6 +262,9 @@ class AnomalyScoreDisplay:
             options["events"] = _find_events(estimator, X, routed)
             if "feature_names" in options:
                 options["events"] = _by_number(options["events"], detector)
+        if not hasattr(X, "columns"):
+            names = getattr(estimator, "feature_names_in_", None)
+            options.setdefault("feature_names", names)
         return cls.from_predictions(X, score, y=y, threshold=threshold, **options)
 
     @classmethod
