@@ -45,9 +45,13 @@ def check_index(index: ArrayLike | None, shape: tuple, owner: str) -> Any:
     return positions
 
 
-def names_of(names: ArrayLike | None, X: Any, n_features: int, owner: str) -> list[str]:
-    """Return names of channels: those given, those of a frame, or x0, x1, ..."""
+def names_of(
+    names: ArrayLike | None, X: Any, n_features: int, owner: str, estimator: Any = None
+) -> list[str]:
+    """Return names of channels: those given, of a frame or an estimator, or x0, ..."""
     given = getattr(X, "columns", None) if names is None else names
+    if given is None:
+        given = getattr(estimator, "feature_names_in_", None)
     checked = check_shape(given, "feature_names", (n_features,), owner)
     if checked is None:
         return [f"x{i}" for i in range(n_features)]
