@@ -194,6 +194,14 @@ def test_fit_and_score(capsys, in_one_go):
     assert (Path("scores.csv").exists(), Path("a.csv.part").exists()) == (False, False)
 
 
+def test_labels_in_both_files_are_no_channel():
+    data = write_series(label=True)
+    pd.read_csv("a.csv").assign(is_odd=0).to_csv("a.csv", index=False)
+    cli.main(["a.csv", "b.csv", "--label", "is_odd"])
+    expected = fitted(data).score_samples(as_frame(data.X_test))
+    np.testing.assert_allclose(pd.read_csv("scores.csv")["score"], expected)
+
+
 def test_channels_of_a_model_are_found_in_any_order(capsys):
     data = write_series()
     cli.main(["fit", "a.csv", "--model", "m.skops"])

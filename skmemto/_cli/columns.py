@@ -57,6 +57,7 @@ class Choice(NamedTuple):
     drop: Sequence[str] = ()
     group: str | None = None
     label: str | None = None
+    other: Sequence[str] = ()  # left out where they are there
     missing: Sequence[str] = ()  # words for no reading
     split: bool = True  # whether gaps end a series
 
@@ -99,7 +100,7 @@ def find_roles(
     time = named["--time"] or _find_time(frame, remarks)
     taken = {*time, *named["--group"], *named["--label"]}
     counter = _find_counter(frame, taken)
-    dropped = {*taken, *named["--drop"], counter}
+    dropped = {*taken, *named["--drop"], *choice.other, counter}
     if wanted is not None:
         channels = list(wanted)
         missing = [name for name in channels if name not in frame.columns]

@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
 def _check_written(args: argparse.Namespace, inputs: list[str]) -> None:
     check_outputs(inputs, [args.out, args.events, args.plot, args.report])
     check_picture(args.plot)
+    if args.report:
+        import jinja2  # noqa: F401
 
 
 def choice_of(args: argparse.Namespace) -> Choice:
@@ -94,7 +96,9 @@ def _read(
     """Read a table, and say what was found in it."""
     choice = choice_of(args)
     if path != getattr(args, "new", path):
-        choice = choice._replace(label=None)
+        # What is compared with is no channel, and may not be there.
+        labels = () if choice.label is None else (choice.label,)
+        choice = choice._replace(label=None, other=labels)
     table = read_table(path, choice, wanted)
     print(f"{path}: {say_table(table)}")
     for remark in table.remarks:

@@ -12,7 +12,9 @@ _OWN = "skmemto."
 
 
 def check_model_path(path: str) -> None:
-    """Raise unless a path has the suffix of a model."""
+    """Raise unless a path has the suffix of a model, and models can be kept."""
+    import skops  # noqa: F401
+
     if Path(path).suffix != SUFFIX:
         raise ValueError(f"{path}: a model's file ends in {SUFFIX}")
 
