@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import average_precision_score
 from toy import run, toy_entity, write_toy
 
-from skmemto import MEMTODetector, _memto
+from skmemto import MEMTODetector, _memory_items
 from skmemto._nn.memory import GatedMemory
 
 CLASSES = ["no-memory", "random-items", "frozen-gate", "fixed-items"]
@@ -86,7 +86,7 @@ def test_random_items_need_no_kmeans(make, waves, monkeypatch):
     def forbidden(*args, **kwargs):
         raise AssertionError
 
-    monkeypatch.setattr(_memto, "KMeans", forbidden)
+    monkeypatch.setattr(_memory_items, "KMeans", forbidden)
     make("random-items").fit(waves)
 
 
