@@ -95,6 +95,10 @@ FORMS = {
     "Z": (lines("time,a,b", lambda t, a, b: f"{t:%Y-%m-%dT%H:%M:%SZ},{a},{b}"), "time"),
     "|": (lines("time|a|b", lambda t, a, b: f"{t}|{a}|{b}"), "time"),
     "tabs": (lines("time\ta\tb", lambda t, a, b: f"{t}\t{a}\t{b}"), "time"),
+    "told to a spreadsheet": (
+        "sep=;\n" + lines("time;a;b", lambda t, a, b: f"{t};{a};{b}"),
+        "time",
+    ),
     "spaces": (lines("a b", lambda t, a, b: f" {a}   {b}"), "row"),
     "thousands": (
         lines("time,a,b", lambda t, a, b: f'{t},"{a * 1e4:,.1f}",{b}'),

@@ -1,7 +1,8 @@
 """The columns of a frame: times, channels, names of machines, labels."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -229,7 +230,7 @@ def _has_no_name(name: str) -> bool:
     return re.fullmatch(r"column \d+|Unnamed: \d+", name) is not None
 
 
-def _plain_texts(column: pd.Series, source: Source) -> list[str]:
+def _plain_texts(column: Iterable, source: Source) -> list[str]:
     texts = [str(text).strip() for text in column]
     if source.layout is None:
         return texts
@@ -247,19 +248,20 @@ def _is_mostly_numbers(column: pd.Series, source: Source) -> bool:
 def to_numbers(column: pd.Series, source: Source, name: str) -> NDArray[np.float64]:
     """Return the numbers (n,) of a column, NaN where there is none."""
     if is_text(column) or pd.api.types.is_datetime64_any_dtype(column.dtype):
-        values = np.full(len(column), np.nan)
-        for row in np.flatnonzero(column.notna()):
-            (text,) = _plain_texts(column.iloc[row : row + 1], source)
+        codes, words = pd.factorize(column.astype(str).where(column.notna()))
+        numbers = np.full(len(words) + 1, np.nan)  # the last is for what is missing
+        for i, text in enumerate(_plain_texts(words, source)):
             truth = as_truth(text)
             if truth is None and not is_number(text):
+                row = int(np.argmax(codes == i))
                 raise ValueError(
-                    f"{source.path}, {source.name_row(int(row))}, column {name}: "
+                    f"{source.path}, {source.name_row(row)}, column {name}: "
                     f"{text!r} is no number; if it stands for a reading that is not "
-                    f"there, give --missing {text!r}, and if the column is none of "
-                    f"readings, --drop {name!r}"
+                    f"there, give --missing {quote(text)}, and if the column holds no "
+                    f"readings, --drop {quote(name)}"
                 )
-            values[row] = float(text) if truth is None else truth
-        return values
+            numbers[i] = float(text) if truth is None else truth
+        return numbers[codes]
     values = column.to_numpy(np.float64, na_value=np.nan)
     if np.isinf(values).any():
         row = int(np.isinf(values).argmax())
@@ -292,16 +294,16 @@ def _remark_suspects(
     """Name channels that look like labels, or like counters."""
     labels = [n for n in channels if _LABEL.fullmatch(n) and _is_binary(frame[n])]
     if labels:
-        options = " ".join(f"--drop {name}" for name in labels)
+        options = " ".join(f"--drop {quote(name)}" for name in labels)
         remarks.append(
             f"{', '.join(labels)} look(s) like labels, not readings; to leave them "
-            f"out: {options}; to measure by one: --label {labels[0]}"
+            f"out: {options}; to measure by one: --label {quote(labels[0])}"
         )
     for name in channels:
         if _counts(frame[name]):
             remarks.append(
                 f"{name} only counts, and will count beyond what was learned; to leave "
-                f"it out: --drop {name}"
+                f"it out: --drop {quote(name)}"
             )
 
 

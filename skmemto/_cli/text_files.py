@@ -46,6 +46,7 @@ _THOUSANDS = {
     sep: re.compile(rf"[+-]?\d{{1,3}}({re.escape(sep)}\d{{3}})+", re.ASCII)
     for sep in ",."
 }
+_SEPARATOR = re.compile(r"sep=.$")  # tells a spreadsheet what separates fields
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?", re.ASCII)
 _DATE = re.compile(
     r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})"
@@ -146,7 +147,8 @@ def find_layout(path: str) -> Layout:
 
 def holds_fields(line: str) -> bool:
     """Tell whether a line is one of the table."""
-    return bool(line.strip()) and not line.lstrip().startswith(COMMENT)
+    text = line.strip()
+    return bool(text) and not text.startswith(COMMENT) and not _SEPARATOR.match(text)
 
 
 def count_fields(line: str, layout: Layout) -> int:
