@@ -161,6 +161,31 @@ class ExplainingDetector(UpdatingDetector):
         check_scalar(merge_gap, "merge_gap", Integral, min_val=0)
         X, series = self._validate(X, groups)
         decision = self._decision_function(X, series)
+        names = series_names(groups, series)
+        return self._events(X, series, names, decision, min_length, merge_gap)
+
+    def _judge(
+        self, X: ArrayLike, groups: ArrayLike | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[Event]]:
+        """Return scores, decisions and events, with no more work than they take."""
+        X, series = self._validate(X, groups)
+        decision = self._decision_function(X, series)
+        if self._follows_levels():
+            score = self._score_samples(X, series)
+        else:
+            score = decision + self.offset_
+        names, gap = series_names(groups, series), self.window_size_ // 2
+        return score, decision, self._events(X, series, names, decision, 1, gap)
+
+    def _events(
+        self,
+        X: NDArray,
+        series: SeriesBounds,
+        names: list,
+        decision: NDArray[np.float64],
+        min_length: int,
+        merge_gap: int,
+    ) -> list[Event]:
         runs = find_runs(
             decision,
             series,
@@ -171,7 +196,6 @@ class ExplainingDetector(UpdatingDetector):
         peaks = [
             run.start + int(decision[run.start : run.stop].argmin()) for run in runs
         ]
-        names = series_names(groups, series)
         blamed = self._blame(X, series, runs)
         return [
             Event(

@@ -276,3 +276,14 @@ def test_error_scale_and_limit_are_those_of_the_training_data(detector):
     assert_allclose(detector.error_limit_, columns.max(axis=1), rtol=1e-9)
     detector.error_scale_[:] = detector.error_limit_[:] = 0  # copies
     assert_array_equal(detector.error_scale_ > 0, True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"rebase": None}, {"criterion": "isd"}])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_all_at_once_is_what_each_method_says(detector, new, settings, grouped):
+    detector = copy(detector).set_params(**settings)
+    groups = np.arange(len(new)) // 300 if grouped else None
+    score, decision, events = detector._judge(new, groups)
+    assert_allclose(score, detector.score_samples(new, groups=groups), rtol=1e-12)
+    assert_array_equal(decision, detector.decision_function(new, groups=groups))
+    assert events == detector.events(new, groups=groups)

@@ -241,6 +241,8 @@ def judge(detector: Any, table: Table) -> Judged:
     """Score a table, and find its events."""
     X, groups = _frame(table), _groups_for(detector, table)
     with warnings_as_lines(table.path):
+        if not isinstance(detector, PerGroupDetector):
+            return Judged(*detector._judge(X, groups))
         return Judged(
             detector.score_samples(X, groups=groups),
             detector.decision_function(X, groups=groups),
