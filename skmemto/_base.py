@@ -89,14 +89,14 @@ class BaseWindowDetector(
         return self
 
     def _take_over(self, draft: Self) -> None:
-        """Become what the draft is, all at once."""
+        """Become what the draft is, in one step: an interrupt leaves no part of it."""
         attributes = draft._fitted_attributes()
         # The model is the same already, and lives on the device of its own rank.
         own = {name: attributes.pop(name) for name in ("model_", "device_")}
         attributes = _distributed.from_first_rank(attributes) | own
-        for name in self._fitted_attributes():
-            delattr(self, name)
-        self.__dict__.update(attributes)
+        fitted = self._fitted_attributes()
+        others = {name: v for name, v in vars(self).items() if name not in fitted}
+        self.__dict__ = others | attributes
 
     def _fit(self, X: NDArray, series: SeriesBounds, reporter: FitReporter) -> None:
         """Split, scale, build, train, calibrate, set the threshold."""

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -192,3 +193,42 @@ def test_more_of_the_same_changes_little(cls):
     assert (detector.predict(np.delete(test, slice(280, 340), axis=0)) == -1).mean() < (
         0.02
     )
+
+
+def test_an_interrupt_at_any_line_of_the_exchange_leaves_a_whole_model():
+    """Either the old model, or the new one."""
+    old = MEMTODetector(**QUICK, random_state=0).fit(OLD)
+    new = copy.deepcopy(old).partial_fit(NEW)
+    whole = [detector.score_samples(NEW) for detector in (old, new)]
+    exchange, seen = MEMTODetector._take_over.__code__, set()
+
+    def interrupt_after(at, detector):
+        n_lines = 0
+
+        def trace(frame, event, _):
+            nonlocal n_lines
+            if frame.f_code is exchange and event == "line":
+                n_lines += 1
+                seen.add(n_lines)
+                if n_lines > at:
+                    raise KeyboardInterrupt
+            return trace if frame.f_code is exchange else None
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            detector._take_over(copy.copy(new))
+        finally:
+            sys.settrace(before)
+
+    for at in range(100):
+        detector = copy.deepcopy(old)
+        try:
+            interrupt_after(at, detector)
+        except KeyboardInterrupt:
+            found = detector.score_samples(NEW)
+            assert any(np.array_equal(found, scores) for scores in whole)
+        else:
+            break
+    assert len(seen) >= 5
+    assert_array_equal(detector.score_samples(NEW), whole[1])
