@@ -8,13 +8,18 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
 from skmemto import _distributed
 from skmemto._device import autocast
+from skmemto._messages import warn_user
 from skmemto._nn.network import WindowNetwork
 from skmemto._windows import WindowBlock
+
+# A loss so many times that before the first step tells that training went astray.
+_FAR_ABOVE = 100.0
 
 
 class EpochLosses(NamedTuple):
@@ -99,6 +104,7 @@ class Trainer:
     rng: np.random.RandomState
     generator: torch.Generator
     losses: list[EpochLosses] = field(default_factory=list)
+    first_loss: Tensor | None = None  # of the first batch, before any step
 
     def run(self, learning_rate: float, reporter: EpochReporter) -> None:
         """Train until `max_iter` epochs, no improvement, or `reporter` says stop.
@@ -131,6 +137,26 @@ class Trainer:
         # On several threads rounding is not the same.
         _distributed.broadcast(self.network.state_dict().values())
         self.network.eval()
+        self._check_last_step()
+
+    def _check_last_step(self) -> None:
+        """Judge the network as it is left: the losses are those before each step."""
+        starts, length = next(self._batches(self.train_blocks))
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            loss = float(self.network.loss(self.get_windows(starts, length), None))
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"Training diverged: after the last step of epoch {len(self.losses)} "
+                f"the loss is {loss}. Lower learning_rate, or look for extreme values "
+                "in X."
+            )
+        first = 0.0 if self.first_loss is None else float(self.first_loss)
+        if first > 0 and loss > _FAR_ABOVE * first:
+            warn_user(
+                f"Training did not converge: the loss is {loss:.3g}, and was "
+                f"{first:.3g} before the first step. Lower learning_rate.",
+                ConvergenceWarning,
+            )
 
     def _epoch(self, optimizer: torch.optim.Optimizer) -> EpochLosses:
         self.network.train()
@@ -169,6 +195,8 @@ class Trainer:
                 loss = self.network.loss(
                     windows, None if optimizer is None else self.generator
                 )
+            if self.first_loss is None:
+                self.first_loss = loss.detach().clone()
             if optimizer is not None:
                 optimizer.zero_grad()
                 loss.backward()

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from conftest import DETECTORS, QUICK, make_waves
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
+from skmemto import AnomalyTransformerDetector
 from skmemto._training import EpochLosses, StoppingMonitor, Trainer
 from skmemto._windows import WindowBlock
 
@@ -64,6 +67,7 @@ def make_trainer(X=None, validation=None, **kwargs):
 def test_an_epoch_sees_every_window_once():
     trainer, batches = make_trainer(max_iter=1)
     trainer.run(0.1, Reporter())
+    *batches, _ = batches  # the last is a look at what is left after the last step
     assert len(batches) == 3
     seen = sorted((start, length) for starts, length in batches for start in starts)
     assert seen == [(0, 4), (2, 4), (4, 4), (6, 4), (8, 4), (9, 2), (10, 4)]
@@ -103,7 +107,8 @@ def test_validation_draws_no_randomness_and_the_best_epoch_is_kept():
     assert (0.5 - trainer.network.level.item()) ** 2 == pytest.approx(min(validation))
     assert trainer.network.n_steps == 3 * (best + 1)  # buffers go with the weights
     with_generator = [g is not None for g in trainer.network.generators]
-    assert with_generator == [True, True, True, False] * len(validation)
+    epochs = [True, True, True, False] * len(validation)
+    assert with_generator == [*epochs, False]  # and the look after the last step
 
 
 def test_what_a_batch_has_no_use_for_has_gradient_zero():
@@ -165,3 +170,19 @@ def test_stopping_monitor():
 def test_monitored_loss():
     assert EpochLosses(1.0, None).monitored == 1.0
     assert EpochLosses(1.0, 2.0).monitored == 2.0
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_a_last_step_that_goes_astray_is_seen(kind):
+    """The loss of an epoch is that before its last step."""
+    settings = {**QUICK, "learning_rate": 1e6, "max_iter": 1, "batch_size": 1000}
+    with pytest.raises(ValueError, match="Training diverged: after the last step of"):
+        kind(**settings, random_state=0).fit(make_waves())
+
+
+def test_a_loss_far_above_that_of_the_beginning_is_warned_of():
+    detector = AnomalyTransformerDetector(
+        **{**QUICK, "learning_rate": 100.0, "max_iter": 3}, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning, match="Training did not converge: the loss"):
+        detector.fit(make_waves())
