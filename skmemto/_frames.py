@@ -12,11 +12,15 @@ _TIMES = ("datetime", "date", "timedelta", "duration", "period", "time")
 def refuse_times(X: Any) -> None:
     """Raise where a column holds times: as numbers they would be a channel that grows.
 
+    A tensor with gradients is refused as well: NumPy can't read it.
+
     Raises
     ------
     TypeError
         Names the first such column, its type, and what to do.
     """
+    if getattr(X, "requires_grad", False) is True:
+        raise TypeError("X is a tensor that requires grad: give X.detach().")
     if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
         raise TypeError(f"X holds times ({X.dtype}), which are no readings.")
     for name, dtype in _column_types(X):

@@ -34,6 +34,12 @@ def split_series(groups: ArrayLike | None, n_samples: int) -> SeriesBounds:
 
 def check_groups(groups: ArrayLike, n_samples: int) -> NDArray:
     """Return the name of the series of each row, (n_samples,)."""
+    shape = np.shape(groups)
+    if len(shape) != 1 and (len(shape) != 2 or shape[1] != 1):
+        raise ValueError(
+            "groups must be one-dimensional, the name of its series for each row of X. "
+            f"Got shape {shape} instead."
+        )
     names: NDArray = column_or_1d(groups)
     if names.shape[0] != n_samples:
         raise ValueError(
@@ -43,6 +49,14 @@ def check_groups(groups: ArrayLike, n_samples: int) -> NDArray:
     if _any_nameless(names):
         raise ValueError(
             "groups contains NaN or None. Give every row the name of its series."
+        )
+    unhashable = (
+        [g for g in names if g.__hash__ is None] if names.dtype == object else []
+    )
+    if unhashable:
+        raise TypeError(
+            "groups must hold names: strings, numbers or other hashable values. Got "
+            f"{unhashable[0]!r} instead."
         )
     return names
 

@@ -101,9 +101,12 @@ def _smooth_back(
         x = _above(values[rows.start : rows.stop + lookahead], typical)
         n = len(values[rows])
         total, state = _sums_before(x[:n], span, state)
-        for k in range(1, lookahead + 1):
+        for k in range(1, min(lookahead, len(x) - 1) + 1):
+            weight = decay**k
+            if weight == 0:
+                break  # no later row counts
             later = x[k : n + k]
-            total[: len(later)] += decay**k * later
+            total[: len(later)] += weight * later
         average[rows] = typical + share * total
     return average
 

@@ -56,7 +56,7 @@ def window_blocks(
 
 def _starts(first: int, last: int, stride: int) -> NDArray[np.int64]:
     """Space starts from `first` to `last`, `last` itself always among them."""
-    starts = np.arange(first, last + 1, stride)
+    starts = np.arange(first, last + 1, min(stride, max(last + 1 - first, 1)))
     return starts if starts[-1] == last else np.append(starts, last)
 
 

@@ -327,7 +327,8 @@ def test_one_row_is_too_few_to_learn_from(make_detector):
 BAD_GROUPS = {
     "nan": (np.full(400, np.nan), "groups contains NaN"),
     "short": (np.zeros(399), "one entry for each row of X, that is 400. Got 399"),
-    "2-D": (np.zeros((400, 2)), "1d array"),
+    "2-D": (np.zeros((400, 2)), "groups must be one-dimensional"),
+    "a scalar": (3, "groups must be one-dimensional"),
     "not contiguous": (np.arange(400) % 2, "Group 0 comes in 200 separate runs"),
 }
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from conftest import DETECTORS, QUICK, make_waves
 from numpy.testing import assert_array_equal
 
@@ -75,3 +76,10 @@ def test_readings_of_other_types_are_taken(detector):
         on=True, count=pd.array([1, None] * 200, dtype="Int64"), low=np.float16(1)
     )
     assert np.isfinite(detector.fit(X).score_samples(X)).all()
+
+
+def test_a_tensor_with_gradients_is_refused(detector):
+    X = torch.tensor(make_waves())
+    assert detector.fit(X).n_features_in_ == 3
+    with pytest.raises(TypeError, match=r"requires grad: give X\.detach\(\)"):
+        detector.fit(X.requires_grad_())

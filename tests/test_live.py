@@ -115,3 +115,10 @@ def test_softmax_looks_at_whole_windows(make_detector, waves):
     with pytest.raises(ValueError, match=message):
         detector.fit(waves)
     clone(detector).set_params(lookahead="auto").fit(waves)
+
+
+def test_numbers_beyond_all_rows_are_as_good_as_all(fitted, make_detector, waves):
+    X = new_rows()
+    far, huge = (fitted(n).score_samples(X) for n in (len(X) + 500, 10**30))
+    assert_allclose(far, huge, rtol=1e-3)
+    make_detector(stride=10**30).fit(waves)

@@ -76,3 +76,12 @@ def test_series_without_values_are_left_out():
     series = np.array([[0, 3], [3, 6], [6, 8], [8, 9]])
     assert_array_equal(with_values(X, series), [[3, 6], [8, 9]])
     assert with_values(X[:3], series[:1]).shape == (0, 2)
+
+
+def test_names_must_be_hashable():
+    names = np.empty(3, dtype=object)
+    names[:] = [[1], [1], [2]]
+    with pytest.raises(
+        TypeError, match=r"groups must hold names: .* Got \[1\] instead"
+    ):
+        split_series(names, 3)
