@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(args)
     except ImportError as error:
         parser.exit(2, f"skmemto: error: {error}: pip install 'skmemto[files]'\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "skmemto: interrupted\n")
     except (OSError, ValueError) as error:
         # What the user can put right; scikit-learn and matplotlib do the same.
         parser.exit(2, f"skmemto: error: {' '.join(str(error).split())}\n")

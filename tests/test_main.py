@@ -4,6 +4,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -379,6 +380,16 @@ def test_what_is_not_installed_is_named(capsys, monkeypatch):
     assert "pip install 'skmemto[files]'" in fails(
         capsys, "fit", "a.csv", "--model", "m.skops"
     )
+
+
+def test_an_interrupt_ends_without_a_traceback(capsys, monkeypatch):
+    write_series()
+    monkeypatch.setattr(commands, "_fitted", mock.Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["fit", "a.csv", "--model", "m.skops"])
+    assert caught.value.code == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not Path("m.skops").exists()
 
 
 @pytest.mark.parametrize("command", ["demo", "fit", "score", "run", "watch"])
