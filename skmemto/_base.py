@@ -151,7 +151,13 @@ class BaseWindowDetector(
 
     def _build(self, rng: np.random.RandomState) -> WindowNetwork:
         config = self._network_config()
-        network = build_empty(lambda: self._network_class(config))
+        try:
+            network = build_empty(lambda: self._network_class(config))
+        except (MemoryError, RuntimeError, TypeError) as error:  # what torch raises
+            raise ValueError(
+                f"There is no memory for a network of these sizes, {config}: lower "
+                "d_model, dim_feedforward or n_memory_items."
+            ) from error
         network.initialize(make_generator(rng))
         return network.to(self.device_).eval()
 

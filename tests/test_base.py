@@ -437,3 +437,9 @@ def test_a_failed_fit_leaves_the_previous_one(make_detector, waves):
     assert all(vars(detector)[name] is value for name, value in before.items())
     assert_array_equal(detector.score_samples(waves), scores)
     assert_array_equal(detector.decision_function(waves), decision)
+
+
+@pytest.mark.parametrize("sizes", [{"d_model": 4 * 10**9}, {"d_model": 10**30}])
+def test_a_network_that_is_too_large_is_named(make_detector, waves, sizes):
+    with pytest.raises(ValueError, match="no memory for a network of these sizes"):
+        make_detector(**sizes, n_heads=1).fit(waves)
