@@ -76,20 +76,28 @@ def _make_parser() -> argparse.ArgumentParser:
     fit.add_argument("train", metavar="TRAIN", help="normal data to learn from")
     fit.add_argument("--model", required=True, metavar="M.skops", help="to write")
     _add_reading(fit)
+    _add_series(fit)
     _add_learning(fit)
     _add_kind(fit)
     score = commands.add_parser("score", help="score a file by a saved model")
     score.add_argument("new", metavar="NEW", help="data to score")
     score.add_argument("--model", required=True, metavar="M.skops", help="of `fit`")
     _add_reading(score)
+    _add_series(score)
     _add_writing(score)
     run = commands.add_parser("run", help="learn from one file and score another")
     run.add_argument("train", metavar="TRAIN", help="normal data to learn from")
     run.add_argument("new", metavar="NEW", help="data to score")
     _add_reading(run)
+    _add_series(run)
     _add_learning(run)
     _add_kind(run)
     _add_writing(run)
+    _add_watch(commands)
+    return parser
+
+
+def _add_watch(commands: Any) -> None:
     watch = commands.add_parser(
         "watch", help="say what events there are as a file grows"
     )
@@ -102,7 +110,6 @@ def _make_parser() -> argparse.ArgumentParser:
     text = "let the threshold follow slow drift"
     watch.add_argument("--adapt", action="store_true", help=text)
     _add_reading(watch)
-    return parser
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -113,9 +120,13 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add("--time", **more, help="column of times (found out if not given)")
     add("--columns", **more, help="channels (default: all columns of numbers)")
     add("--drop", **more, help="column to leave out")
-    add("--group", metavar="NAME", help="column that names machines: a series each")
     more["metavar"] = "WORD"
     add("--missing", **more, help="word for a reading that is not there, as -999")
+
+
+def _add_series(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("series").add_argument
+    add("--group", metavar="NAME", help="column that names machines: a series each")
     add("--no-split", action="store_true", help="gaps in the times do not end a series")
 
 

@@ -391,3 +391,10 @@ def test_bad_choices(choice, message):
     with pytest.raises(ValueError) as caught:
         read_table("f.csv", Choice(**choice))
     assert message in str(caught.value)
+
+
+def test_a_quoted_field_may_go_on_in_the_next_line():
+    rows = "".join(f'"note\nof {i}",{i}.5,\n' for i in range(9))
+    table = read_table(write("who,x,y\na,1.5,2.5\n" + rows))
+    assert (table.columns, len(table.values)) == (["x", "y"], 10)
+    assert np.isnan(table.values[1:, 1]).all()

@@ -53,8 +53,7 @@ def run(writes, **options):
         write()
 
     args = {"model": "m.skops", "file": "f.csv", "every": 1.0, "adapt": False}
-    args |= {"time": [], "columns": [], "drop": [], "group": None, "missing": []}
-    args |= {"no_split": False} | options
+    args |= {"time": [], "columns": [], "drop": [], "missing": []} | options
     return watch(argparse.Namespace(**args), sleep)
 
 

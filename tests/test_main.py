@@ -352,6 +352,10 @@ def test_seed():
         (["score", "a.csv", "--model", "odd.skops"], "it holds numpy.random"),
         (["score", "a.csv", "--model", "list.skops"], "holds a list, no detector"),
         (["watch", "a.csv", "--model", "m.skops"], "to watch, learn a model by `fit"),
+        (
+            ["watch", "a.csv", "--model", "m.skops", "--group", "who"],
+            "unrecognized arguments: --group who",
+        ),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )

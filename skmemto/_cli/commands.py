@@ -85,9 +85,9 @@ def _check_written(args: argparse.Namespace, inputs: list[str]) -> None:
 
 def choice_of(args: argparse.Namespace) -> Choice:
     """Return what the options say of the columns."""
-    names = ("time", "columns", "drop", "group", "missing")
-    label, split = getattr(args, "label", None), not args.no_split
-    return Choice(**{n: getattr(args, n) for n in names}, label=label, split=split)
+    given = vars(args)
+    named = {name: given[name] for name in Choice._fields if name in given}
+    return Choice(**named, split=not given.get("no_split", False))
 
 
 def _read(

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from skmemto._cli.outputs import channel_names
 from skmemto._cli.tables import Table
 from skmemto._events import Event
+from skmemto.plotting import AnomalyScoreDisplay
+from skmemto.plotting._axes import BLUE, ORANGE, RED
 
 MAX_CHANNELS = 8
 _CLOSE_CHANNELS = 3
-# What is drawn around an event: so many windows, or lengths of it, and rows at most.
-_WINDOWS, _LENGTHS, _MOST_ROWS = 2, 1, 2000
+# What is drawn around an event: so many windows, or its own length, and rows at most.
+_WINDOWS, _MOST_ROWS = 2, 2000
 # In a longer series the dashes of a reconstruction hide the readings.
 _RECONSTRUCTED_ROWS = 5000
-# Okabe and Ito: told apart by the colour-blind.
-_BLUE, _RED, _ORANGE = "#0072B2", "#D55E00", "#E69F00"
 
 
 class CloseUp(NamedTuple):
@@ -48,8 +48,6 @@ def draw_overview(
 ) -> None:
     """Draw channels, score and events of a table; `path` may be an open file."""
     from matplotlib.figure import Figure
-
-    from skmemto.plotting import AnomalyScoreDisplay
 
     n_axes = min(len(table.columns), MAX_CHANNELS) + 1
     figure = Figure(figsize=(12, 1 + 1.1 * n_axes), layout="constrained")
@@ -90,7 +88,7 @@ def time_axis(table: Table) -> NDArray | None:
 def close_up(table: Table, detector: Any, X: Any, event: Event) -> CloseUp:
     """Take the rows around an event, of its series, and what is expected of them."""
     window = getattr(detector, "window_size_", event.stop - event.start)
-    margin = max(_WINDOWS * window, _LENGTHS * (event.stop - event.start))
+    margin = max(_WINDOWS * window, event.stop - event.start)
     same = np.flatnonzero(table.series == table.series[event.start])
     start = max(int(same[0]), event.start - min(margin, _MOST_ROWS // 2))
     stop = min(int(same[-1]) + 1, event.stop + margin, start + _MOST_ROWS)
@@ -138,12 +136,12 @@ def draw_event(file: Any, table: Table, event: Event, view: CloseUp) -> None:
         ax.axvspan(
             index[event.start - view.start],
             index[last - view.start],
-            color=(_ORANGE, 0.3),
+            color=(ORANGE, 0.3),
             lw=1,
             label="event",
         )
-        ax.plot(index, view.X[:, channel], color=_BLUE, lw=1.2, label="came")
-        kw: dict[str, Any] = {"color": _RED, "lw": 1.2, "ls": "--"}
+        ax.plot(index, view.X[:, channel], color=BLUE, lw=1.2, label="came")
+        kw: dict[str, Any] = {"color": RED, "lw": 1.2, "ls": "--"}
         ax.plot(index, view.expected[:, channel], label="expected", **kw)
         ax.set_ylabel(name if table.has_names else f"column {name}")
         ax.margins(x=0)

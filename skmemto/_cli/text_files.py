@@ -167,6 +167,8 @@ def find_line(path: str, layout: Layout, row: int) -> int:
 def find_short_line(path: str, layout: Layout) -> str | None:
     """Say which line, if any, is the first with more or fewer fields than columns."""
     for number, line in _lines_of_rows(path, layout):
+        if line.count('"') % 2:
+            return None  # a quoted field goes on in the next line: pandas can tell
         n_fields = len(_fields(line, layout.delimiter))
         if n_fields != len(layout.columns):
             return (
