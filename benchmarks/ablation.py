@@ -168,7 +168,8 @@ def figures(
         model = clone(detector).set_params(random_state=seed)
         seconds = evaluate(entity, model)["fit_seconds"]
         yield {"entity": entity.name, "fit_seconds": seconds} | accuracy(model, entity)
-        flagged.append(flags(set_name, model.set_params(criterion="softmax"), entity))
+        model.set_params(criterion="softmax").calibrate(entity.train)
+        flagged.append(flags(set_name, model, entity))
     labels, flagged = in_a_row([e.labels for e in entities]), in_a_row(flagged)
     yield {
         "parameters": repr(detector),
@@ -182,7 +183,8 @@ def accuracy(model: MEMTODetector, entity: Entity) -> dict[str, float]:
     """AUROC and average precision of each criterion, without point adjustment."""
     found = {}
     for criterion in CRITERIA:
-        scores = -model.set_params(criterion=criterion).score_samples(entity.test)
+        model.set_params(criterion=criterion).calibrate(entity.train)
+        scores = -model.score_samples(entity.test)
         of_criterion = ranking(entity.labels, scores)
         found[f"auroc_{criterion}"] = of_criterion["auroc"]
         found[f"ap_{criterion}"] = of_criterion["average_precision"]

@@ -43,7 +43,8 @@ def evaluate(
     detector = DETECTORS[name](seed).fit(entity.train)
     variants = {name: detector}
     if "rebase" in detector.get_params():
-        variants[f"{name}, rebase=None"] = copy(detector).set_params(rebase=None)
+        lasting = copy(detector).set_params(rebase=None).calibrate(entity.train)
+        variants[f"{name}, rebase=None"] = lasting
     for label, variant in variants.items():
         alarms = decisions(variant, entity, decades)
         for moved, alarm in zip(decades, alarms, strict=True):

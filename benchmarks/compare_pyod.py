@@ -73,7 +73,8 @@ def compare(
         random_state=seed,
     )
     yield {"detector": OURS} | evaluate(entity, ours)
-    softmax = -ours.set_params(criterion="softmax").score_samples(entity.test)
+    ours.set_params(criterion="softmax").calibrate(entity.train)
+    softmax = -ours.score_samples(entity.test)
     yield {"detector": PAPERS} | ranking(entity.labels, softmax)
     pyod_class, version = pyod
     theirs = pyod_class(

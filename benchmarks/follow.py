@@ -29,7 +29,7 @@ CELL = "{events_found:.0%} / {false_runs:.1f} / {flagged_normal:.1%}"
 
 def evaluate(entity: Entity, seed: int) -> Iterator[Record]:
     fitted = MEMTODetector(lookahead=0, random_state=seed).fit(entity.train)
-    lasting = copy(fitted).set_params(rebase=None)  # judges, and learns nothing
+    lasting = copy(fitted).set_params(rebase=None).calibrate(entity.train)
     for name, detector in (("as fitted", lasting), ("channels followed", fitted)):
         alarm = -detector.decision_function(entity.test)
         yield {"rule": name} | alarm_figures(entity.labels, alarm)

@@ -4,7 +4,6 @@ series -> windows -> network -> deviations -> score -> threshold -> labels
 """
 
 from abc import ABCMeta, abstractmethod
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -18,19 +17,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skmemto import _auto, _distributed
 from skmemto._blockwise import row_blocks
 from skmemto._bounds import find_absurd
-from skmemto._criteria import (
-    Criterion,
-    InputDeviation,
-    LatentDeviation,
-    SoftmaxCriterion,
-)
+from skmemto._criteria import Criterion
 from skmemto._deviations import Reconstructor, mean_deviation
 from skmemto._device import make_generator, resolve_device, usable_device
 from skmemto._frames import refuse_times
 from skmemto._history import range_factors
 from skmemto._levels import LevelFollower
 from skmemto._links import DocumentedEstimator
-from skmemto._lookahead import Lookahead
 from skmemto._messages import warn_of_absurd, warn_of_drift, warn_of_short_history
 from skmemto._nn.network import WindowNetwork, build_empty, pack, unpack
 from skmemto._parameters import SharedParameters
@@ -39,6 +32,7 @@ from skmemto._reservoir import fill
 from skmemto._scaling import ChannelScaler
 from skmemto._scoring import as_score_samples, calibrate, score_rows
 from skmemto._series import SeriesBounds, hold_out_tails, split_series, with_values
+from skmemto._settings import Settings
 from skmemto._thresholds import (
     ALARMING_RARITY,
     enough_for_an_alarm,
@@ -108,8 +102,7 @@ class BaseWindowDetector(
         block = _auto.reservoir_block(self.window_size_)
         self.reservoir_ = fill(X, series, self.reservoir_size, block)
         self.scaler_ = ChannelScaler(self.standardize).fit(X, series=learned)
-        bounds = self.scaler_.lower_, self.scaler_.upper_
-        warn_of_absurd(find_absurd(X, learned, bounds), self._names())
+        self._warn_of_absurd(X, learned)
         self.range_factor_ = range_factors(X, learned, self.scaler_)
         self.model_ = self._build(rng)
         trainer = self._make_trainer(X, learned, held_out, rng)
@@ -134,6 +127,10 @@ class BaseWindowDetector(
                 "missing (NaN). Raise validation_fraction, or set early_stopping=False."
             )
         return learned, held_out
+
+    def _warn_of_absurd(self, X: NDArray, series: SeriesBounds) -> None:
+        bounds = self.scaler_.lower_, self.scaler_.upper_
+        warn_of_absurd(find_absurd(X, series, bounds), self._names())
 
     def _check_together(self) -> None:
         """Raise where parameters do not go together."""
@@ -202,22 +199,23 @@ class BaseWindowDetector(
 
     def _calibrate(self, X: NDArray, series: SeriesBounds) -> None:
         """Learn what deviations and scores are like on normal data."""
-        span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
+        settings = Settings.of(self, self.window_size_, self._temperature())
+        self.settings_ = settings
         self.normal_ = calibrate(
             X,
             partial(self._reconstructor().deviations, X, normal=True),
             series,
             window_size=self.window_size_,
-            span=span,
-            level_span=_auto.level_span(self.rebase, self.window_size_),
+            span=settings.span,
+            level_span=settings.level_span,
             range_factor=self.range_factor_,
-            lookahead=self._lookahead(),
+            lookahead=settings.lookahead,
         )
-        self.offset_ = -self._threshold(X, series, gap=span)
+        self.offset_ = -self._threshold(X, series)
 
-    def _threshold(self, X: NDArray, series: SeriesBounds, gap: int) -> float:
-        """Choose the score that is an alarm; peaks up to `gap` rows apart are one."""
-        by_rarity = self.criterion == "calibrated" and self.contamination == "auto"
+    def _threshold(self, X: NDArray, series: SeriesBounds) -> float:
+        """Choose the score that is an alarm; peaks that smoothing joins are one."""
+        by_rarity = self.settings_.is_calibrated and self.contamination == "auto"
         if by_rarity:
             tail = self.normal_.criterion.rarity.near
             warn_of_short_history(tail, len(X), risk=10**-ALARMING_RARITY)
@@ -226,7 +224,7 @@ class BaseWindowDetector(
         scores, unknown = self._score_rows(X, series)
         if by_rarity:
             return rarest_as_alarm(scores[~unknown])
-        return threshold(scores[~unknown], self.contamination, gap)
+        return threshold(scores[~unknown], self.contamination, self.settings_.span)
 
     def fit_predict(
         self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
@@ -292,7 +290,7 @@ class BaseWindowDetector(
     def _decision_function(
         self, X: NDArray, series: SeriesBounds
     ) -> NDArray[np.float64]:
-        if not self._follows_levels():
+        if not self.settings_.follows_levels:
             return self._score_samples(X, series) - self.offset_
         follower = LevelFollower(self.normal_.levels, series)
         decision = self._score_samples(X, series, follower) - self.offset_
@@ -328,7 +326,7 @@ class BaseWindowDetector(
         """Score rows, high = anomalous, and tell which have no value."""
         deviations = self._reconstructor().deviations(X, series)
         scores, unknown = score_rows(deviations, series, self._criterion(follower))
-        if self.criterion == "calibrated":
+        if self.settings_.is_calibrated:
             self.normal_.motion.score_stuck(X, series, scores)
         return scores, unknown
 
@@ -388,39 +386,29 @@ class BaseWindowDetector(
         return array, split_series(groups, len(array))
 
     def _reconstructor(self) -> Reconstructor:
-        stride = _auto.score_stride(
-            self.score_stride, self.criterion, self.window_size_
-        )
         return Reconstructor(
             self.model_,
             self.scaler_,
             self.window_size_,
-            stride,
-            self._lookahead().window,
+            self.settings_.stride,
+            self.settings_.lookahead.window,
             self.device_,
-            self.precision,
+            self.settings_.precision,
         )
 
     def _criterion(self, follower: LevelFollower | None = None) -> Criterion:
-        if self.criterion == "calibrated":
-            return replace(self.normal_.criterion, follower=follower)
-        span = _auto.smoothing(self.smoothing, self.criterion, self.window_size_)
-        if self.criterion == "softmax":
-            return SoftmaxCriterion(span, self.window_size_, self.temperature)
-        of_deviation = {"isd": InputDeviation, "lsd": LatentDeviation}[self.criterion]
-        return of_deviation(span, self._lookahead().smoothing)
+        return self.settings_.to_criterion(
+            self.normal_.criterion, self.window_size_, follower
+        )
 
-    def _lookahead(self) -> Lookahead:
-        return Lookahead.of(self.lookahead, self.window_size_)
+    def _temperature(self) -> float:
+        """Return that of the softmax in the score."""
+        return self.temperature
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-    def _follows_levels(self) -> bool:
-        follows = _auto.follows_levels(self.rebase, self.window_size_)
-        return self.criterion == "calibrated" and follows
 
     def _names(self) -> NDArray | None:
         return getattr(self, "feature_names_in_", None)

@@ -170,7 +170,7 @@ class ExplainingDetector(UpdatingDetector):
         """Return scores, decisions and events, with no more work than they take."""
         X, series = self._validate(X, groups)
         decision = self._decision_function(X, series)
-        if self._follows_levels():
+        if self.settings_.follows_levels:
             score = self._score_samples(X, series)
         else:
             score = decision + self.offset_
@@ -191,7 +191,7 @@ class ExplainingDetector(UpdatingDetector):
             series,
             min_length=min_length,
             merge_gap=merge_gap,
-            hysteresis=HYSTERESIS if self.criterion == "calibrated" else 0.0,
+            hysteresis=HYSTERESIS if self.settings_.is_calibrated else 0.0,
         )
         peaks = [
             run.start + int(decision[run.start : run.stop].argmin()) for run in runs
@@ -219,7 +219,7 @@ class ExplainingDetector(UpdatingDetector):
         deviations = self._reconstructor().deviations(X, bounds)
         means = mean_deviations(deviations, runs, X.shape[1])
         stuck_rows = {}
-        if self.criterion == "calibrated":
+        if self.settings_.is_calibrated:
             stuck_rows = self.normal_.motion.stuck(X, series)
         names = self._names()
         blamed = []

@@ -408,6 +408,9 @@ class MEMTODetector(ExplainingDetector):
             entropy_weight=self.entropy_weight,
         )
 
+    def _temperature(self) -> float:
+        return self.model_.config.temperature  # which is that of the memory as well
+
     def _train(self, trainer: Trainer, reporter: FitReporter) -> None:
         """Pre-train, put the memory where the queries are, train on (section 3.3)."""
         with reporter.phase("pre-training") as phase:

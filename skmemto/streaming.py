@@ -118,20 +118,23 @@ class StreamingDetector:
     ):
         check_is_fitted(detector)
         check_scalar(adapt, "adapt", (bool, np.bool_))
-        lookahead = getattr(detector, "lookahead", None)
+        settings = getattr(detector, "settings_", None)
+        lookahead = None if settings is None else settings.lookahead.total
         if lookahead != 0:
+            fitted_with = "'auto'" if lookahead is None else lookahead
             raise ValueError(
                 "A stream has no later rows: it takes a detector fitted with "
-                f"lookahead=0. Got {type(detector).__name__} with {lookahead=} instead."
+                f"lookahead=0. Got {type(detector).__name__} with "
+                f"lookahead={fitted_with} instead."
             )
         if merge_gap == "auto":
             merge_gap = detector.window_size_ // 2
         check_scalar(merge_gap, "merge_gap", Integral, min_val=0)
-        if adapt and detector.criterion != "calibrated":
+        if adapt and not detector.settings_.is_calibrated:
             raise ValueError(
                 "A threshold follows scores that are rarities: adapt=True takes a "
                 'detector with criterion="calibrated". Got '
-                f"criterion={detector.criterion!r} instead."
+                f"criterion={detector.settings_.criterion!r} instead."
             )
         self.detector = _without_later_changes(detector)
         self.adapt = adapt
@@ -264,7 +267,7 @@ class StreamingDetector:
     def _new(self) -> Stream:
         detector = self.detector
         n_features = detector.n_features_in_
-        hysteresis = HYSTERESIS if detector.criterion == "calibrated" else 0.0
+        hysteresis = HYSTERESIS if detector.settings_.is_calibrated else 0.0
         return Stream(
             self._scores.start(),
             np.empty((0, n_features)),
@@ -337,11 +340,11 @@ def _without_later_changes(detector: BaseWindowDetector) -> BaseWindowDetector:
 
 
 def _running_scores(detector: BaseWindowDetector) -> RunningScores:
-    is_calibrated = detector.criterion == "calibrated"
+    settings = detector.settings_
     return RunningScores(
         detector._criterion(),
-        detector.normal_.levels if detector._follows_levels() else None,
-        detector.normal_.motion if is_calibrated else None,
+        detector.normal_.levels if settings.follows_levels else None,
+        detector.normal_.motion if settings.is_calibrated else None,
         detector.n_features_in_,
     )
 

@@ -157,7 +157,7 @@ def test_a_frozen_sensor_is_found(detector):
 
 
 def test_of_other_criteria_a_frozen_sensor_is_no_matter(detector):
-    other = copy(detector).set_params(criterion="isd")
+    other = copy(detector).set_params(criterion="isd").calibrate(TRAIN)
     X = NEW.copy()
     X[1001:1060, 1] = X[1000, 1]
     expected = other.deviations(X).input.mean(axis=1)
@@ -228,7 +228,7 @@ def moved():
 
 
 def test_without_rebasing_alarms_last_as_long_as_the_change(detector, moved):
-    lasting = copy(detector).set_params(rebase=None)
+    lasting = copy(detector).set_params(rebase=None).calibrate(TRAIN)
     decision = lasting.decision_function(moved)
     expected = lasting.score_samples(moved) - lasting.offset_
     assert_array_equal(decision, expected)
@@ -252,7 +252,7 @@ def test_with_rebasing_alarms_end(cls, moved, rebase):
 
 
 def test_rebasing_leaves_the_ranking_alone(detector, moved):
-    lasting = copy(detector).set_params(rebase=None)
+    lasting = copy(detector).set_params(rebase=None).calibrate(TRAIN)
     assert_array_equal(detector.score_samples(moved), lasting.score_samples(moved))
 
 

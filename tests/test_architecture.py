@@ -48,6 +48,7 @@ LAYERS = [
     {"_training", "_inference", "_reservoir", "metrics"},
     {"_reporting", "_deviations", "_memory_items"},
     {"_criteria", "_events"},
+    {"_settings"},
     {"_scoring", "_running", "_running_events", "plotting._axes"},
     {"plotting._scores", "plotting._deviations"},
     {"plotting._memory", "plotting._losses"},
@@ -213,6 +214,7 @@ PRIVATE = {
     f"{VALIDATION}.StrOptions": "constraints are written with it",
     f"{VALIDATION}.HasMethods": "constraints are written with it",
     f"{VALIDATION}.validate_params": "the same for functions",
+    "BaseEstimator._validate_params": "the same outside of fit",
     "CallbackSupportMixin._init_callback_context": (
         "documented, in spite of its name, as the way into callbacks"
     ),
@@ -324,6 +326,18 @@ def use_validate_params():
         function(k=2)
 
 
+def use_validate_params_of_estimator():
+    class Estimator(BaseEstimator):
+        _parameter_constraints = {"n": [Interval(Integral, 1, None, closed="left")]}  # noqa: RUF012
+
+        def __init__(self, n=1):
+            self.n = n
+
+    assert Estimator()._validate_params() is None
+    with pytest.raises(ValueError, match=r"'n' parameter of Estimator .* \[1, inf\)"):
+        Estimator(n=0)._validate_params()
+
+
 def use_init_callback_context():
     class Estimator(CallbackSupportMixin, BaseEstimator): ...
 
@@ -406,6 +420,7 @@ USES = {
     f"{VALIDATION}.StrOptions": use_str_options,
     f"{VALIDATION}.HasMethods": use_has_methods,
     f"{VALIDATION}.validate_params": use_validate_params,
+    "BaseEstimator._validate_params": use_validate_params_of_estimator,
     "CallbackSupportMixin._init_callback_context": use_init_callback_context,
     "sklearn.metrics._scorer._BaseScorer": use_base_scorer,
     "sklearn.utils._safe_indexing": use_safe_indexing,

@@ -223,6 +223,9 @@ def leaves(name, value):
     return {key: part for part in parts for key, part in part.items()}
 
 
+OTHERS = {"model_", "scaler_", "device_", "normal_", "reservoir_", "settings_"}
+
+
 def numbers(detector):
     """Everything that a fit found out, by name."""
     return {
@@ -233,11 +236,9 @@ def numbers(detector):
         **{
             name: value
             for name, value in vars(detector).items()
-            if name.endswith("_")
-            and name not in ("model_", "scaler_", "device_", "normal_", "reservoir_")
-            and value is not None
+            if name.endswith("_") and name not in OTHERS and value is not None
         },
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("name", [*FITS, "no seed", "k-means"])

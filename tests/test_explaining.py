@@ -43,6 +43,14 @@ def detector(request):
         return fitted.fit(frame(make_waves(1200)))
 
 
+def recalibrated(detector, **settings):
+    """A copy with other settings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ShortHistoryWarning)
+        other = copy(detector).set_params(**settings)
+        return other.calibrate(frame(make_waves(1200)))
+
+
 @pytest.fixture(scope="module")
 def new():
     return frame(anomalous())
@@ -88,7 +96,7 @@ def test_events_agree_with_scores_and_labels(detector, new):
 
 
 def test_scores_of_events_are_those_of_the_rows_where_nothing_moves_on(detector, new):
-    as_it_was = copy(detector).set_params(rebase=None)
+    as_it_was = recalibrated(detector, rebase=None)
     scores = as_it_was.score_samples(new)
     for event in as_it_was.events(new):
         assert event.score == pytest.approx(scores[event.start : event.stop].min())
@@ -281,7 +289,7 @@ def test_error_scale_and_limit_are_those_of_the_training_data(detector):
 @pytest.mark.parametrize("settings", [{}, {"rebase": None}, {"criterion": "isd"}])
 @pytest.mark.parametrize("grouped", [False, True])
 def test_all_at_once_is_what_each_method_says(detector, new, settings, grouped):
-    detector = copy(detector).set_params(**settings)
+    detector = recalibrated(detector, **settings)
     groups = np.arange(len(new)) // 300 if grouped else None
     score, decision, events = detector._judge(new, groups)
     assert_allclose(score, detector.score_samples(new, groups=groups), rtol=1e-12)

@@ -232,3 +232,98 @@ def test_an_interrupt_at_any_line_of_the_exchange_leaves_a_whole_model():
             break
     assert len(seen) >= 5
     assert_array_equal(detector.score_samples(NEW), whole[1])
+
+
+# ---------------------------------------------------------------- calibrate
+
+SETTINGS = [
+    {"criterion": "isd"},
+    {"criterion": "lsd", "smoothing": 7},
+    {"criterion": "softmax"},
+    {"score_stride": 3, "smoothing": 2},
+    {"lookahead": 0},
+    {"lookahead": 5, "rebase": None},
+    {"contamination": 0.1},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_settings_are_those_of_fit_until_they_are_taken_over(make_detector, settings):
+    detector = make_detector().fit(OLD)
+    before = detector.score_samples(NEW), detector.decision_function(NEW)
+    events = detector.events(NEW)
+    detector.set_params(**settings)
+    assert_array_equal(detector.score_samples(NEW), before[0])
+    assert_array_equal(detector.decision_function(NEW), before[1])
+    assert detector.events(NEW) == events
+    assert detector.calibrate(OLD) is detector
+    other = make_detector(**settings).fit(OLD)
+    assert_array_equal(detector.score_samples(NEW), other.score_samples(NEW))
+    assert_array_equal(detector.decision_function(NEW), other.decision_function(NEW))
+    assert detector.events(NEW) == other.events(NEW)
+    assert state_of(detector) == state_of(other)
+
+
+def test_scoring_does_not_ask_what_parameters_are_now(detector):
+    before = detector.decision_function(NEW)
+    for name in detector.get_params():
+        setattr(detector, name, "nonsense")
+    assert_array_equal(detector.decision_function(NEW), before)
+
+
+@pytest.mark.parametrize("method", ["calibrate", "partial_fit"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("criterion", "x"), ("smoothing", -3), ("contamination", 0.7)]
+)
+def test_refuses_what_fit_would(detector, method, name, value):
+    detector.set_params(**{name: value})
+    before = state_of(detector)
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of .* must be"):
+        getattr(detector, method)(NEW)
+    assert state_of(detector) == before
+
+
+def test_the_temperature_of_the_memory_stays(detector):
+    temperature = detector.settings_.temperature
+    detector.set_params(temperature=5.0, criterion="softmax").calibrate(OLD)
+    is_of_memory = isinstance(detector, MEMTODetector)
+    assert detector.settings_.temperature == (temperature if is_of_memory else 5.0)
+
+
+def test_calibrates_by_other_rows(detector):
+    network = copy.deepcopy(detector.model_.state_dict())
+    noisy = NEW + 0.4 * np.random.RandomState(1).normal(size=NEW.shape) * OLD.std(
+        axis=0
+    )
+    flagged = (detector.predict(noisy) == -1).mean()
+    detector.calibrate(noisy)
+    assert (detector.predict(noisy) == -1).mean() < 0.05 < flagged
+    for name, tensor in detector.model_.state_dict().items():
+        assert_array_equal(tensor, network[name])
+
+
+def test_says_what_cannot_be_calibrated_by(detector):
+    silent = NEW.copy()
+    silent[:, 1] = np.nan
+    with pytest.raises(ValueError, match="no values of channel 1, which fit knows"):
+        detector.calibrate(silent)
+    with pytest.raises(ValueError, match=r"Found 15 rows in a row .* a window, 16"):
+        detector.calibrate(NEW[:45], groups=np.repeat([0, 1, 2], 15))
+
+
+def test_few_rows_alone_cannot_be_learned_from(make_detector):
+    detector = make_detector(reservoir_size=0).fit(OLD)
+    with pytest.raises(ValueError, match="Found 5 rows in a row"):
+        detector.partial_fit(NEW[:5])
+
+
+def test_streams_go_by_the_settings_of_fit(make_detector):
+    detector = make_detector().fit(OLD)
+    detector.set_params(lookahead=0)
+    with pytest.raises(
+        ValueError, match=r"fitted with lookahead=0\..* lookahead='auto'"
+    ):
+        StreamingDetector(detector)
+    detector.calibrate(OLD).set_params(lookahead="auto", criterion="lsd")
+    stream = StreamingDetector(detector)
+    assert_array_equal(stream.update(NEW).scores, detector.score_samples(NEW))
