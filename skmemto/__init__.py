@@ -3,6 +3,7 @@
 from skmemto._anomaly_transformer import AnomalyTransformerDetector
 from skmemto._memto import MEMTODetector
 from skmemto._per_group import PerGroupDetector
+from skmemto._version import __version__ as __version__
 from skmemto.streaming import StreamingDetector
 
 __all__ = [
@@ -11,4 +12,3 @@ __all__ = [
     "PerGroupDetector",
     "StreamingDetector",
 ]
-__version__ = "0.1.0.dev0"

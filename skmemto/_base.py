@@ -25,10 +25,12 @@ from skmemto._history import range_factors
 from skmemto._levels import LevelFollower
 from skmemto._links import DocumentedEstimator
 from skmemto._messages import warn_of_absurd, warn_of_drift, warn_of_short_history
+from skmemto._model_state import LEARNED, from_plain, to_plain
 from skmemto._nn.network import WindowNetwork, build_empty, pack, unpack
 from skmemto._parameters import SharedParameters
 from skmemto._reporting import FitReporter
 from skmemto._reservoir import fill
+from skmemto._saved import SavedState
 from skmemto._scaling import ChannelScaler
 from skmemto._scoring import as_score_samples, calibrate, score_rows
 from skmemto._series import SeriesBounds, hold_out_tails, split_series, with_values
@@ -44,6 +46,7 @@ from skmemto._windows import WindowReader, window_blocks
 
 
 class BaseWindowDetector(
+    SavedState,
     CallbackSupportMixin,
     SharedParameters,
     OutlierMixin,
@@ -416,15 +419,23 @@ class BaseWindowDetector(
     def _fitted_attributes(self) -> dict[str, Any]:
         return {name: v for name, v in vars(self).items() if name.endswith("_")}
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__().copy()
-        if "model_" in state:
-            state["model_"] = pack(state["model_"])
-        return state
+    def _to_plain(self, state: dict[str, Any]) -> dict[str, Any]:
+        learned = {name: to_plain(state[name]) for name in LEARNED & state.keys()}
+        network = {"model_": pack(self.model_)} if "model_" in state else {}
+        return state | learned | network
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "model_" in state:
-            self.device_ = usable_device(self.device_)
-            network = unpack(self._network_class, state["model_"])
-            self.model_ = network.to(self.device_).eval()
+    def _from_plain(self, plain: dict[str, Any]) -> dict[str, Any]:
+        if not LEARNED & plain.keys():
+            return plain
+        try:
+            learned = from_plain(plain)
+            network = unpack(
+                self._network_class, plain.get("model_"), learned["n_features_in_"]
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"This saved {type(self).__name__} cannot be used: {error}."
+            ) from error
+        device = usable_device(learned["device_"])
+        network = network.to(device).eval()
+        return plain | learned | {"model_": network, "device_": device}

@@ -11,14 +11,12 @@ from sklearn.base import (
     MetaEstimatorMixin,
     OutlierMixin,
     _fit_context,
-    clone,
 )
 from sklearn.pipeline import Pipeline
 from sklearn.utils import (
     Tags,
     _safe_indexing,
     check_array,
-    check_random_state,
     get_tags,
     indexable,
 )
@@ -27,11 +25,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
+from skmemto._clones import call, clone_with_seeds
 from skmemto._deviations import Deviations
 from skmemto._events import Event
 from skmemto._frames import refuse_times
 from skmemto._links import DocumentedEstimator
 from skmemto._messages import listed
+from skmemto._saved import SavedState
 from skmemto._series import series_names, split_series
 
 
@@ -48,7 +48,9 @@ def _estimator_has(
     return check
 
 
-class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, DocumentedEstimator):
+class PerGroupDetector(
+    SavedState, MetaEstimatorMixin, OutlierMixin, DocumentedEstimator
+):
     """One detector for each group of rows: a machine, a channel, a site.
 
     Where one model for all machines would call normal for one what is normal for
@@ -146,9 +148,9 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, DocumentedEstimator):
             that names its group.
         """
         names, parts = _split(X, groups)
-        clones = [_clone_with_seeds(self.estimator) for _ in names]
+        clones = [clone_with_seeds(self.estimator) for _ in names]
         estimators = Parallel(n_jobs=self.n_jobs)(
-            delayed(_call)(estimator, "fit", name, part)
+            delayed(call)(estimator, "fit", name, part)
             for estimator, name, part in zip(clones, names, parts, strict=True)
         )
         # Not before: a fit that failed has changed nothing.
@@ -384,9 +386,30 @@ class PerGroupDetector(MetaEstimatorMixin, OutlierMixin, DocumentedEstimator):
         validate_data(self, X, reset=False, skip_check_array=True)
         self._check_known(names)
         return Parallel(n_jobs=self.n_jobs)(
-            delayed(_call)(self.estimators_[name], method, name, part, **options)
+            delayed(call)(self.estimators_[name], method, name, part, **options)
             for name, part in zip(names, parts, strict=True)
         )
+
+    def _to_plain(self, state: dict[str, Any]) -> dict[str, Any]:
+        if "estimators_" not in state:
+            return state
+        names, models = list(self.estimators_), list(self.estimators_.values())
+        return state | {"estimators_": {"names": names, "models": models}}
+
+    def _from_plain(self, plain: dict[str, Any]) -> dict[str, Any]:
+        if "estimators_" not in plain:
+            return plain
+        found = plain["estimators_"]
+        try:
+            models = dict(zip(found["names"], found["models"], strict=True))
+            for model in models.values():
+                check_is_fitted(model)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"This saved {type(self).__name__} cannot be used: estimators_ must "
+                "hold a fitted model for each name."
+            ) from error
+        return plain | {"estimators_": models}
 
     def _check_known(self, names: list[Any]) -> None:
         unknown = [name for name in names if name not in self.estimators_]
@@ -419,31 +442,6 @@ def _split(X: ArrayLike, groups: ArrayLike | None) -> tuple[list[Any], list[Any]
     series = split_series(groups, _num_samples(X))
     parts = [_safe_indexing(X, slice(*bounds)) for bounds in series.tolist()]
     return series_names(groups, series), parts
-
-
-def _clone_with_seeds(estimator: BaseEstimator) -> BaseEstimator:
-    """Clone; each random state that is no int becomes one, drawn from it here."""
-    copy, seeds = clone(estimator), {}
-    for key, value in sorted(estimator.get_params().items()):
-        is_random_state = key == "random_state" or key.endswith("__random_state")
-        if is_random_state and not isinstance(value, Integral):
-            seeds[key] = check_random_state(value).randint(np.iinfo(np.int32).max)
-    return copy.set_params(**seeds)
-
-
-def _call(
-    estimator: BaseEstimator, method: str, name: Any, X: Any, **options: Any
-) -> Any:
-    """Call a method, in whatever process joblib chose; an error names the group."""
-    try:
-        if isinstance(estimator, Pipeline) and not hasattr(estimator, method):
-            # What a Pipeline does not pass on, its last step is asked for.
-            X, estimator = estimator[:-1].transform(X), estimator[-1]
-        return getattr(estimator, method)(X, **options)
-    except Exception as error:
-        if name is not None:
-            error.add_note(f"This was in {method} for group {name!r}.")
-        raise
 
 
 def _named(groups: list[Any]) -> str:

@@ -1,6 +1,11 @@
 """Warnings that have a class of their own, to be filtered or caught by it."""
 
-__all__ = ["AbsurdValueWarning", "DataDriftWarning", "ShortHistoryWarning"]
+__all__ = [
+    "AbsurdValueWarning",
+    "DataDriftWarning",
+    "ModelVersionWarning",
+    "ShortHistoryWarning",
+]
 
 
 class AbsurdValueWarning(UserWarning):
@@ -45,4 +50,16 @@ class DataDriftWarning(UserWarning):
     >>> from skmemto.exceptions import DataDriftWarning
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("error", DataDriftWarning)
+    """
+
+
+class ModelVersionWarning(UserWarning):
+    """A saved model was written by another version of skmemto.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skmemto.exceptions import ModelVersionWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", ModelVersionWarning)
     """

@@ -17,6 +17,7 @@ from skmemto._levels import MovedChannel
 from skmemto._messages import warn_of_drift_in_streams, warn_of_risen_thresholds
 from skmemto._running import Running, RunningScores, Scored
 from skmemto._running_events import EventFollower, OpenEvent
+from skmemto._saved import SavedState
 from skmemto._scoring import as_score_samples
 from skmemto._series import as_objects, check_groups
 from skmemto._series import rows_of as rows_of_series
@@ -52,7 +53,7 @@ class Stream(NamedTuple):
     mean: float  # running, of the rarities of rows that are not flagged
 
 
-class StreamingDetector:
+class StreamingDetector(SavedState):
     """Score rows as they come, as a detector would score all of them at once.
 
     Parameters

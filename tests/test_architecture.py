@@ -34,6 +34,7 @@ ROOT, TESTS = Path(skmemto.__file__).parent, Path(__file__).parent
 LAYERS = [
     # What stands alone.
     {"_series", "_device", "_distributed", "_lookahead", "_parameters", "exceptions"},
+    {"_version"},
     {"_frames", "_links"},
     {"_tails", "_plants", "_nn", "_nn.shapes", "metrics._labels"},
     # What a score is made of, what networks are made of, metrics.
@@ -54,6 +55,7 @@ LAYERS = [
     {"plotting._memory", "plotting._losses"},
     {"plotting"},
     # Estimators.
+    {"_saved", "_model_state", "_clones"},
     {"_base"},
     {"_updating"},
     {"_explaining"},
@@ -79,6 +81,9 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "_cli.columns": "the same",
     "_cli.pictures": "test_cli_report.py has them drawn",
     "_cli.checks": "test_main.py gives it what is wrong",
+    "_saved": "test_model_state.py saves and opens",
+    "_version": "holds a number",
+    "_clones": "test_per_group.py has them made and asked",
     "_cli.commands": "test_main.py runs each",
     "_cli.demo": "the same",
     "__init__": "holds names only",
