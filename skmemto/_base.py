@@ -78,11 +78,16 @@ class BaseWindowDetector(
             return draft._fitted_attributes()
 
         reporter = FitReporter.begin(
-            self, {"X": X, "y": y}, self._n_fit_tasks, fitted_attributes
+            self, {"X": X, "y": y}, self._n_fit_tasks, fitted_attributes, series
         )
         draft._fit(X, series, reporter)
+        before = self.__dict__
         self._take_over(draft)
-        reporter.end()
+        try:
+            reporter.end()
+        except BaseException:  # of a callback, or an interrupt in one
+            self.__dict__ = before
+            raise
         return self
 
     def _take_over(self, draft: Self) -> None:
@@ -109,6 +114,7 @@ class BaseWindowDetector(
         self.range_factor_ = range_factors(X, learned, self.scaler_)
         self.model_ = self._build(rng)
         trainer = self._make_trainer(X, learned, held_out, rng)
+        trainer.resume = reporter.resume
         self._train(trainer, reporter)
         self.n_iter_ = len(trainer.losses)
         self.loss_curve_ = [losses.train for losses in trainer.losses]

@@ -418,7 +418,7 @@ class MEMTODetector(ExplainingDetector):
         with reporter.step("k-means"):
             # On several threads k-means is not the same bit for bit; the next run
             # gives all ranks what the first has found.
-            if _distributed.rank() == 0:
+            if _distributed.rank() == 0 and not trainer.is_ahead:
                 self._place_items(trainer)
         super()._train(trainer, reporter)
 

@@ -9,7 +9,10 @@ from typing import Any, Self
 from sklearn.callback import CallbackContext
 
 from skmemto import _distributed
+from skmemto._saved import checksum
+from skmemto._series import SeriesBounds
 from skmemto._training import EpochLosses
+from skmemto._training_state import TrainingState
 
 
 @dataclass
@@ -27,12 +30,18 @@ class FitReporter:
     fitted_attributes : callable
         Gives the attributes that make a usable estimator out of the present
         state; called only when a callback asks.
+    series : ndarray of shape (n_series, 2)
+        That `X` consists of.
+    resume : TrainingState or None
+        What a callback wants the training to go on from.
     """
 
     estimator: Any
     context: CallbackContext
     data: dict[str, Any]
     fitted_attributes: Callable[[], dict[str, Any]]
+    series: SeriesBounds
+    resume: TrainingState | None = None
 
     @classmethod
     def begin(
@@ -41,12 +50,24 @@ class FitReporter:
         data: dict[str, Any],
         n_tasks: int,
         fitted_attributes: Callable[[], dict[str, Any]],
+        series: SeriesBounds,
     ) -> Self:
         """Report that the fit begins, which has `n_tasks` phases and steps."""
         # The documented, if underscored, way into scikit-learn's callbacks.
         context = estimator._init_callback_context(max_subtasks=n_tasks)
+        reporter = cls(estimator, context, data, fitted_attributes, series)
+        # Two attributes more of contexts, for a callback that lets fits go on: of the
+        # first one who reports, of epochs how far the training has come.
+        context.fit_reporter = reporter
         context.call_on_fit_task_begin(estimator=estimator, **data)
-        return cls(estimator, context, data, fitted_attributes)
+        return reporter
+
+    def fingerprint(self) -> str:
+        """Sum up what makes a fit the same fit."""
+        parameters = self.estimator.get_params(deep=False)
+        del parameters["verbose"]
+        name = type(self.estimator).__name__
+        return checksum([name, parameters, self.data["X"], self.series])
 
     def end(self) -> None:
         """Report that the fit has ended, and the estimator is fitted."""
@@ -84,15 +105,18 @@ class PhaseReporter:
     task: CallbackContext
     epoch: int = 0
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self, epoch: int) -> None:
         """Report that an epoch begins."""
-        self.epoch += 1
+        self.epoch = epoch
         self._epoch_task = self.fit._begin(self.task, f"epoch {self.epoch}")
 
-    def end_epoch(self, losses: EpochLosses) -> bool:
+    def end_epoch(
+        self, losses: EpochLosses, state: Callable[[], TrainingState]
+    ) -> bool:
         """Report that the epoch has ended; say whether a callback wants to stop."""
         if self.fit.estimator.verbose and _distributed.rank() == 0:
             print(self._line(losses))  # noqa: T201
+        self._epoch_task.training_state = state
         return self._epoch_task.call_on_fit_task_end(
             estimator=self.fit.estimator,
             reconstruction_attributes=lambda: deepcopy(self.fit.fitted_attributes()),
@@ -115,10 +139,12 @@ class UpdateReporter:
 
     estimator: Any
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self, epoch: int) -> None:
         """Take note that the pass begins."""
 
-    def end_epoch(self, losses: EpochLosses) -> bool:
+    def end_epoch(
+        self, losses: EpochLosses, state: Callable[[], TrainingState]
+    ) -> bool:
         """Report that it has ended."""
         if self.estimator.verbose and _distributed.rank() == 0:
             name = type(self.estimator).__name__

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skmemto._blockwise import row_blocks
 from skmemto._messages import warn_user
 from skmemto._version import __version__
 from skmemto.exceptions import ModelVersionWarning
@@ -105,7 +106,9 @@ def _feed(update: Callable[[bytes], None], value: Any) -> None:
         update(f"{kind} {value!a};".encode())
     elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
         update(f"array {value.dtype.str} {value.shape};".encode())
-        update(value.tobytes())
+        whole = np.atleast_1d(value)
+        for rows in row_blocks(whole):  # it may be larger than memory
+            update(whole[rows].tobytes())
     elif isinstance(value, Mapping):
         update(f"mapping {len(value)};".encode())
         for key in sorted(value, key=repr):

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,6 +17,16 @@ from skmemto import _distributed
 from skmemto._device import autocast
 from skmemto._messages import warn_user
 from skmemto._nn.network import WindowNetwork
+from skmemto._training_state import (
+    TrainingState,
+    moments_of,
+    rng_state,
+    set_moments,
+    set_network,
+    set_rng,
+    to_arrays,
+    to_tensors,
+)
 from skmemto._windows import WindowBlock
 
 # A loss so many times that before the first step tells that training went astray.
@@ -37,11 +48,16 @@ class EpochLosses(NamedTuple):
 class EpochReporter(Protocol):
     """Who is told of the epochs."""
 
-    def begin_epoch(self) -> None:
-        """Take note that an epoch begins."""
+    def begin_epoch(self, epoch: int) -> None:
+        """Take note that an epoch begins, the first being 1."""
 
-    def end_epoch(self, losses: EpochLosses) -> bool:
-        """Take the losses of an epoch; return whether to stop the phase."""
+    def end_epoch(
+        self, losses: EpochLosses, state: Callable[[], TrainingState]
+    ) -> bool:
+        """Take the losses of an epoch; return whether to stop the phase.
+
+        `state` says how far the training has come.
+        """
 
 
 @dataclass
@@ -105,14 +121,20 @@ class Trainer:
     generator: torch.Generator
     losses: list[EpochLosses] = field(default_factory=list)
     first_loss: Tensor | None = None  # of the first batch, before any step
+    resume: TrainingState | None = None  # to go on from
+    phase: int = 0
 
     def run(self, learning_rate: float, reporter: EpochReporter) -> None:
         """Train until `max_iter` epochs, no improvement, or `reporter` says stop.
 
         With held-out windows the network ends in the state of its best epoch, all
         parameters and buffers together. In a distributed fit all ranks begin with the
-        state of the first, and end with it.
+        state of the first, and end with it. A phase that was over before the state to
+        `resume` from is passed over.
         """
+        self.phase += 1
+        if self.is_ahead:
+            return
         # What the first rank did alone, between two phases, is not known to the others.
         _distributed.broadcast(self.network.state_dict().values())
         self.rng = _distributed.from_first_rank(self.rng)
@@ -121,16 +143,17 @@ class Trainer:
             self.network.parameters(), lr=learning_rate, fused=fused
         )
         monitor = StoppingMonitor(self.tol, self.n_iter_no_change)
-        best_state = None
-        for _ in range(self.max_iter):
-            reporter.begin_epoch()
+        best_state, epoch = self._resumed(optimizer, monitor)
+        while epoch < self.max_iter and not (epoch and monitor.should_stop):
+            epoch += 1
+            reporter.begin_epoch(epoch)
             losses = self._epoch(optimizer)
             self.losses.append(losses)
             if monitor.update(losses.monitored) and self.validation_blocks:
                 best_state = copy.deepcopy(self.network.state_dict())
+            state = partial(self._state, epoch, optimizer, monitor, best_state)
             # A callback of one rank stops all: none may wait for the others forever.
-            stop = _distributed.any_rank(reporter.end_epoch(losses))
-            if stop or monitor.should_stop:
+            if _distributed.any_rank(reporter.end_epoch(losses, state)):
                 break
         if best_state is not None:
             self.network.load_state_dict(best_state)
@@ -138,6 +161,50 @@ class Trainer:
         _distributed.broadcast(self.network.state_dict().values())
         self.network.eval()
         self._check_last_step()
+
+    @property
+    def is_ahead(self) -> bool:
+        """Tell whether the state to resume from is of a later phase."""
+        return self.resume is not None and self.resume.phase > self.phase
+
+    def _state(
+        self,
+        epoch: int,
+        optimizer: torch.optim.Optimizer,
+        monitor: StoppingMonitor,
+        best_state: dict[str, Tensor] | None,
+    ) -> TrainingState:
+        assert self.first_loss is not None
+        return TrainingState(
+            phase=self.phase,
+            epoch=epoch,
+            network=to_arrays(self.network.state_dict()),
+            best=None if best_state is None else to_arrays(best_state),
+            moments=moments_of(optimizer),
+            best_loss=monitor.best_loss,
+            n_without_improvement=monitor.n_without_improvement,
+            losses=[(losses.train, losses.validation) for losses in self.losses],
+            first_loss=float(self.first_loss),
+            rng=rng_state(self.rng),
+            generator=self.generator.get_state().numpy().copy(),
+        )
+
+    def _resumed(
+        self, optimizer: torch.optim.Optimizer, monitor: StoppingMonitor
+    ) -> tuple[dict[str, Tensor] | None, int]:
+        """Go back to the state to resume from: (best state, number of epochs)."""
+        state, self.resume = self.resume, None
+        if state is None:
+            return None, 0
+        set_network(self.network, state.network)
+        set_moments(optimizer, state.moments)
+        set_rng(self.rng, state.rng)
+        self.generator.set_state(torch.tensor(state.generator))
+        monitor.best_loss = state.best_loss
+        monitor.n_without_improvement = state.n_without_improvement
+        self.losses = [EpochLosses(*losses) for losses in state.losses]
+        self.first_loss = torch.tensor(state.first_loss)
+        return None if state.best is None else to_tensors(state.best), state.epoch
 
     def _check_last_step(self) -> None:
         """Judge the network as it is left: the losses are those before each step."""

@@ -43,6 +43,7 @@ LAYERS = [
     {"_nn.network", "_nn.layers", "_nn.memory", "_bounds", "_smoothing"},
     {"metrics._affiliation", "metrics._comparison", "metrics._events"},
     {"metrics._range", "_scaling", "_messages"},
+    {"_saved", "_training_state"},
     {"_windows", "_history", "_auto", "_nn.memto", "_nn.anomaly_transformer"},
     {"metrics._scorers", "_rarity"},
     # Networks and windows come together.
@@ -55,10 +56,11 @@ LAYERS = [
     {"plotting._memory", "plotting._losses"},
     {"plotting"},
     # Estimators.
-    {"_saved", "_model_state", "_clones"},
+    {"_model_state", "_clones"},
     {"_base"},
     {"_updating"},
     {"_explaining"},
+    {"callbacks"},
     {"_memto", "_anomaly_transformer", "_per_group", "streaming"},
     {"__init__"},
     # The command line.
@@ -82,6 +84,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "_cli.pictures": "test_cli_report.py has them drawn",
     "_cli.checks": "test_main.py gives it what is wrong",
     "_saved": "test_model_state.py saves and opens",
+    "_training_state": "test_callbacks.py goes on from each",
     "_version": "holds a number",
     "_clones": "test_per_group.py has them made and asked",
     "_cli.commands": "test_main.py runs each",

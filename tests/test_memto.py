@@ -216,6 +216,7 @@ def test_between_its_phases_the_items_are_placed_by_what_was_trained(detector, w
         train_blocks=blocks,
         batch_size=8,
         rng=np.random.RandomState(5),
+        is_ahead=False,
     )
     detector._train(trainer, SimpleNamespace(phase=task, step=task))
     assert log == [("pre-training", 1e-3), "k-means", ("training", 5e-4)]

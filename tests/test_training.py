@@ -32,10 +32,10 @@ class Reporter:
     def __init__(self, stop_after=None):
         self.events, self.stop_after = [], stop_after
 
-    def begin_epoch(self):
+    def begin_epoch(self, epoch):
         self.events.append("begin")
 
-    def end_epoch(self, losses):
+    def end_epoch(self, losses, state):
         self.events.append(losses)
         return self.events.count("begin") == self.stop_after
 
