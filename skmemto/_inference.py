@@ -45,7 +45,7 @@ def iter_row_outputs(
     for block in blocks:
         batches = _batch_outputs(network, get_windows, block, device, precision)
         for rows, means in merge_overlaps(batches):
-            yield RowOutputs(rows, means[:, :-1], means[:, -1])
+            yield _row_outputs(rows, means)
 
 
 def _batch_outputs(
@@ -94,7 +94,22 @@ def iter_outputs_of_rows(
         steps = torch.from_numpy(padded - starts).to(outputs.device)
         own = outputs[torch.arange(batch_size, device=outputs.device), steps]
         array = own.float().cpu().numpy().astype(np.float64)[: len(rows[batch])]
-        yield RowOutputs(rows[batch], array[:, :-1], array[:, -1])
+        yield _row_outputs(rows[batch], array)
+
+
+def _row_outputs(rows: NDArray[np.int64], values: NDArray[np.float64]) -> RowOutputs:
+    """Take apart what the network says (n, F + 1).
+
+    It has an answer where values are missing as well: NaN from it would pass for one.
+    """
+    if not np.isfinite(values).all():
+        odd = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+        raise ValueError(
+            f"The network gives {values[odd][~np.isfinite(values[odd])][0]} for row "
+            f"{rows[odd]}, where it should give a number: its weights have gone "
+            "astray. Fit anew, with a lower learning_rate."
+        )
+    return RowOutputs(rows, values[:, :-1], values[:, -1])
 
 
 def _batch_size(length: int) -> int:

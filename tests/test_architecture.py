@@ -109,6 +109,7 @@ WITHOUT_A_MODULE = {
     "memmap": "what is larger than memory, all along the path",
     "missing": "missing values, all along the path",
     "model_selection": "detectors in pipelines and searches",
+    "odd_input": "whatever is put in, all along the path",
     "pieces": "scoring a long series in pieces",
     "plotting_events": "the picture's marks of events",
 }
