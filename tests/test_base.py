@@ -299,7 +299,7 @@ BAD_X = {
     "complex": (np.ones((30, 3)) * 1j, "Complex data not supported"),
     "strings": (np.full((30, 3), "a"), "could not convert string to float"),
     "inf": (np.full((30, 3), np.inf), "contains infinity"),
-    "sparse": (sparse.eye_array(30, 3).tocsr(), "[Ss]parse"),
+    "sparse": (sparse.csr_array(np.eye(30, 3)), "[Ss]parse"),
 }
 
 

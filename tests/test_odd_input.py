@@ -169,7 +169,7 @@ def groups_for(draw, n):
 
 NAMED = (  # what an error is about
     "X ", "Input", "groups", "group", "minimum", "array", "Training diverged",
-    "feature", "Unknown label", "dtype", "could not convert", "must be", "value",
+    "feature", "validation_fraction", "dtype", "could not convert", "must be", "value",
 )  # fmt: skip
 
 
