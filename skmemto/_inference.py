@@ -3,6 +3,7 @@
 The counterpart of the epoch loop: it, too, knows no network by name.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -20,9 +21,12 @@ from skmemto._windows import WindowBlock, WindowReader, merge_overlaps, row_wind
 # does not depend on how many rows came with it, and small, so that scoring a
 # single window stays cheap.
 _STEPS_PER_BATCH = 2048
-# Live, rows come one or a few at a time: a batch of so many steps, where that is enough
-# for them. With fewer than a hundred the last bits of a product change.
+# Of few rows, such as live ones: a batch of so many steps, where that is enough for
+# them. With fewer than a hundred the last bits of a product change.
 _STEPS_OF_FEW = (100, 400)
+# Windows that come together have a multiple of so many steps: what is left over by the
+# vectors that a processor works in would be computed otherwise.
+_STEPS_TOGETHER = 8
 
 
 class RowOutputs(NamedTuple):
@@ -57,10 +61,10 @@ def _batch_outputs(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Yield starts (B,) and outputs (B, L, F + 1), the latent deviation last.
 
-    Every batch that the network sees has the same shape; the last one is padded
-    with copies of its last window.
+    Every batch that the network sees has the same shape, or is one of two smaller
+    ones that change no bit; the last one is padded with copies of its last window.
     """
-    batch_size = _batch_size(block.length)
+    batch_size = _batch_size(block.length, len(block.starts))
     for batch in batches(len(block.starts), batch_size):
         starts = block.starts[batch]
         windows = get_windows(_padded(starts, batch_size), block.length)
@@ -82,7 +86,7 @@ def iter_outputs_of_rows(
 
     That window ends at most `lookahead` rows after it, so that nothing later counts.
     """
-    batch_size = _batch_size(window_size)
+    batch_size = max(1, _STEPS_PER_BATCH // window_size)
     for n_steps in reversed(_STEPS_OF_FEW):
         if len(rows) * window_size <= n_steps:
             batch_size = -(-n_steps // window_size)
@@ -112,8 +116,16 @@ def _row_outputs(rows: NDArray[np.int64], values: NDArray[np.float64]) -> RowOut
     return RowOutputs(rows, values[:, :-1], values[:, -1])
 
 
-def _batch_size(length: int) -> int:
-    return max(1, _STEPS_PER_BATCH // length)
+def _batch_size(length: int, n_windows: int) -> int:
+    """Return how many windows of a length go through the network at once."""
+    together = _STEPS_TOGETHER // math.gcd(_STEPS_TOGETHER, length)
+    if together * length > _STEPS_PER_BATCH:
+        return max(1, _STEPS_PER_BATCH // length)
+    sizes = [
+        -(-n_steps // (together * length)) * together
+        for n_steps in (*_STEPS_OF_FEW, _STEPS_PER_BATCH)
+    ]
+    return next((size for size in sizes if n_windows <= size), sizes[-1])
 
 
 def _padded(rows: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:

@@ -8,7 +8,6 @@ from conftest import TINY, make_network, random_tensor
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmemto._inference import (
-    _STEPS_PER_BATCH,
     iter_outputs_of_rows,
     iter_row_outputs,
 )
@@ -62,9 +61,26 @@ def test_it_is_a_loop_over_windows(window_size, stride):
         assert_allclose(array, of_rows[rows], rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("n_windows", [1, 203, 204, 205, 700])  # 204 make a batch of 10
-@pytest.mark.parametrize("length", [10, 1, 3000])
-def test_every_batch_has_the_same_shape(n_windows, length):
+@pytest.mark.parametrize(
+    ("length", "n_windows", "expected"),
+    [
+        (50, 1, [4]),  # 200 steps, the first multiple of 8 that is 100 or more
+        (50, 5, [8]),
+        (50, 9, [44]),
+        (50, 44, [44]),
+        (50, 45, [44, 44]),
+        (10, 12, [12]),
+        (10, 205, [208]),
+        (10, 700, [208] * 4),
+        (1, 1, [104]),
+        (1, 105, [400]),
+        (1, 401, [2048]),
+        (257, 3, [7]),  # no multiple of 8 is that small
+        (2048, 2, [1, 1]),
+        (3000, 3, [1, 1, 1]),
+    ],
+)
+def test_batches_have_one_of_few_shapes(length, n_windows, expected):
     network = Network()
     windows = torch.zeros(1, length, 2)
 
@@ -77,9 +93,7 @@ def test_every_batch_has_the_same_shape(n_windows, length):
         network, get_zeros, blocks, device="cpu", precision="float32"
     ):
         pass
-    n_in_batch = max(1, _STEPS_PER_BATCH // length)
-    assert {len(batch) for batch in network.asked} == {n_in_batch}
-    assert len(network.asked) == -(-n_windows // n_in_batch)
+    assert [len(batch) for batch in network.asked] == expected
 
 
 def test_the_last_batch_is_padded_with_its_last_window():
@@ -87,25 +101,46 @@ def test_the_last_batch_is_padded_with_its_last_window():
     rows, _, _ = run(network, [WindowBlock(10, np.array([0, 10, 20]))])
     assert_array_equal(rows, np.arange(30))
     (batch,) = network.asked
+    assert len(batch) > 3
     for i, window in enumerate(batch):
         start = 10 * min(i, 2)
         assert torch.equal(window, X[start : start + 10])
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 6, 7, 12, 25, 30, 50])
+@pytest.mark.parametrize("n_features", [1, 3, 25])
 @pytest.mark.parametrize("network_class", TINY)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_results_do_not_depend_on_how_many_rows_came(network_class, precision):
+def test_results_do_not_depend_on_how_many_rows_came(
+    network_class, precision, n_features, length
+):
     # Bitwise: products of matrices of other shapes may be rounded otherwise.
     network = make_network(
-        network_class, n_features=2, d_model=64, n_heads=4, n_layers=2
+        network_class, n_features=n_features, d_model=64, n_heads=4, n_layers=1
     )
-    starts = np.arange(0, 1400, 7)
-    _, *of_all = run(network, [WindowBlock(7, starts)], precision)
-    for first, stop in [(0, 1), (3, 5), (100, 200)]:
-        blocks = [WindowBlock(7, starts[first:stop])]
-        rows, *some = run(network, blocks, precision)
+    values = random_tensor(8000, n_features)
+
+    def get_windows(starts, length):
+        return torch.stack([values[start : start + length] for start in starts])
+
+    def run(starts):
+        outputs = iter_row_outputs(
+            network,
+            get_windows,
+            [WindowBlock(length, starts)],
+            device="cpu",
+            precision=precision,
+        )
+        return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+
+    starts = np.arange(0, 8000 - length, max(length, 4))[: 4500 // length]
+    all_rows, *of_all = run(starts)
+    n_all = len(starts)
+    for first, stop in [(0, 1), (3, 5), (4, 4 + 300 // length), (n_all // 3, n_all)]:
+        rows, *some = run(starts[first:stop])
+        same = np.searchsorted(all_rows, rows)
         for array, expected in zip(some, of_all, strict=True):
-            assert_array_equal(array, expected[rows])
+            assert_array_equal(array, expected[same])
 
 
 @pytest.mark.parametrize("network_class", TINY)
