@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "docs" / "accuracy.md",
+    ROOT / "docs" / "user_guide" / "promises.md",
     ROOT / "benchmarks" / "README.md",
 )
 MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -90,8 +90,9 @@ class PerGroupDetector(
     `X` reaches the clones as it is, cut by rows: a data frame remains one, and
     whether missing values or sparse matrices are allowed is up to `estimator`.
 
-    The results do not depend on `n_jobs` or joblib's backend, but for the rounding of
-    matrix products, which may depend on the number of threads. A `random_state` that
+    The results do not depend on `n_jobs` or joblib's backend as long as torch has as
+    many threads (joblib gives its workers fewer): training makes more of a difference in
+    rounding, see "What is promised" in the user guide. A `random_state` that
     is an int goes to every clone as it is; from any other, nested ones included, an
     int for each clone is drawn before the first is fitted.
 

@@ -170,7 +170,7 @@ def test_of_other_criteria_a_frozen_sensor_is_no_matter(detector):
 @pytest.mark.parametrize("value", [20.0, -200.0, 1e6])
 @pytest.mark.parametrize("cls", DETECTORS, ids=lambda cls: cls.__name__)
 def test_a_bad_training_row_blinds_nobody(cls, value):
-    train = pd.DataFrame(TRAIN, columns=["flow", "heat", "load"])
+    train = pd.DataFrame(TRAIN.copy(), columns=["flow", "heat", "load"])
     train.loc[500, "flow"] = value
     message = re.escape(f"channel 'flow' has 1, the first is {value:g} in row 500")
     with pytest.warns(AbsurdValueWarning, match=message):
