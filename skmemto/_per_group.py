@@ -91,8 +91,8 @@ class PerGroupDetector(
     whether missing values or sparse matrices are allowed is up to `estimator`.
 
     The results do not depend on `n_jobs` or joblib's backend as long as torch has as
-    many threads (joblib gives its workers fewer): training makes more of a difference in
-    rounding, see "What is promised" in the user guide. A `random_state` that
+    many threads (joblib gives its workers fewer): training makes more of a difference
+    in rounding, see "What is promised" in the user guide. A `random_state` that
     is an int goes to every clone as it is; from any other, nested ones included, an
     int for each clone is drawn before the first is fitted.
 

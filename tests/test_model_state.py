@@ -331,6 +331,14 @@ def test_models_of_each_format_are_read_for_ever_after(path, load):
     assert_allclose(model.score_samples(rows, groups=groups), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("path", sorted(MODELS.glob("format0-*")), ids=lambda p: p.name)
+def test_models_of_before_are_refused_by_name(path):
+    """Saved by commit 7b93348, before there were formats."""
+    load = load_pickle if path.suffix == ".pickle" else load_skops
+    with pytest.raises(ValueError, match="Detector was saved before skmemto numbered"):
+        load(path)
+
+
 def test_there_are_models_of_each_format():
     formats = {path.stem.partition("-")[0] for path in MODELS.glob("*.json")}
     assert formats == {f"format{n + 1}" for n in range(saved.FORMAT)}
