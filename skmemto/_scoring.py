@@ -4,8 +4,7 @@ Here scores are high for anomalies. Deviations come a few rows at a time, so tha
 history may be larger than memory.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +33,9 @@ from skmemto._stuck import Motion, measure_motion
 # Channels that hardly deviate are measured by this share of the scale of the worst.
 _LEAST_SHARE = 1e-4
 
-# Deviations of the training rows are kept for a second pass if they take no more.
-_MOST_BYTES = 2**27
+# Deviations of the training rows are kept for a second pass if they take no more: those
+# of 58,000 rows of 55 do.
+_MOST_BYTES = 2**25
 
 # Gives the deviations of the rows of series, of their bounds.
 DeviationsOf = Callable[[SeriesBounds], Iterable[RowDeviations]]
@@ -143,8 +143,12 @@ def calibrate(
     """
     pieces = list(piece_bounds(series, window_size))
     sampled = np.unique(np.concatenate([_rows(bounds) for bounds in pieces]))
-    once = _Kept(partial(deviations_of, series))
-    spread, limit, sample = _measure(once, sampled, len(range_factor))
+    n_features = len(range_factor)
+    n_values = int((series[:, 1] - series[:, 0]).sum()) * n_features
+    kept = None
+    if n_values * np.float64().itemsize <= _MOST_BYTES:
+        kept = list(deviations_of(series))
+    spread, limit, sample = _measure(kept or deviations_of(series), sampled, n_features)
     context = measure_context(
         pieces,
         lambda bounds: np.concatenate([p.input for p in deviations_of(bounds)]),
@@ -157,7 +161,7 @@ def calibrate(
     levels = starting_levels(sample / calibration.scale, largest, level_span)
     follower = LevelFollower(levels, series)
     reduced = Reduced(*np.full((2, int(series[-1, 1])), np.nan))
-    for part in once:
+    for part in kept or deviations_of(series):
         ratios = to_ratios(part, series, context, calibration)
         before = follower.before(ratios, part.rows)
         np.fmax(levels.highest, before.max(axis=0), out=levels.highest)
@@ -167,29 +171,6 @@ def calibrate(
     criterion = CalibratedCriterion(calibration, context, rarity)
     motion = measure_motion(X, series, window_size, lookahead.total)
     return Normal(spread, criterion, levels, motion)
-
-
-class _Kept:
-    """Deviations that are gone through twice, and made once where memory allows."""
-
-    def __init__(self, make: Callable[[], Iterable[RowDeviations]]):
-        self._make = make
-        self._parts: list[RowDeviations] | None = None
-
-    def __iter__(self) -> Iterator[RowDeviations]:
-        if self._parts is not None:
-            yield from self._parts
-            return
-        parts: list[RowDeviations] | None = []
-        n_bytes = 0
-        for part in self._make():
-            n_bytes += part.input.nbytes
-            if n_bytes > _MOST_BYTES:
-                parts = None
-            elif parts is not None:
-                parts.append(part)
-            yield part
-        self._parts = parts
 
 
 def _measure(
