@@ -125,4 +125,5 @@ def _is_rounding(
     The bound of Chan, Golub and LeVeque (1983), as in scikit-learn's scalers.
     """
     eps = np.finfo(np.float64).eps
-    return variance <= count * eps * variance + (count * mean * eps) ** 2
+    with np.errstate(over="ignore"):  # beyond 1e300; no variance is as large
+        return variance <= count * eps * variance + (count * mean * eps) ** 2
