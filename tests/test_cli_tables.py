@@ -357,6 +357,7 @@ def test_times_that_are_none_only_name_the_rows():
         ),
         ("x,y\n-inf,1\n2,3\n", "f.csv, line 2, column x: an infinite value"),
         ("x,y\n1,1e999\n2,3\n", "f.csv, line 2, column y: an infinite value"),
+        ("x;y\n1,5;1e999\n2,5;3,0\n", "f.csv, line 2, column y: an infinite value"),
         ("x,y\n1,2\n3\n4,5\n", "f.csv, line 3: 1 field(s) for 2 columns"),
         ("x,y\n1,2\n3,4,5\n4,5\n", "f.csv, line 3: 3 field(s) for 2 columns"),
         ("", "f.csv: the file is empty"),

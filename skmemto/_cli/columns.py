@@ -248,21 +248,9 @@ def _is_mostly_numbers(column: pd.Series, source: Source) -> bool:
 def to_numbers(column: pd.Series, source: Source, name: str) -> NDArray[np.float64]:
     """Return the numbers (n,) of a column, NaN where there is none."""
     if is_text(column) or pd.api.types.is_datetime64_any_dtype(column.dtype):
-        codes, words = pd.factorize(column.astype(str).where(column.notna()))
-        numbers = np.full(len(words) + 1, np.nan)  # the last is for what is missing
-        for i, text in enumerate(_plain_texts(words, source)):
-            truth = as_truth(text)
-            if truth is None and not is_number(text):
-                row = int(np.argmax(codes == i))
-                raise ValueError(
-                    f"{source.path}, {source.name_row(row)}, column {name}: "
-                    f"{text!r} is no number; if it stands for a reading that is not "
-                    f"there, give --missing {quote(text)}, and if the column holds no "
-                    f"readings, --drop {quote(name)}"
-                )
-            numbers[i] = float(text) if truth is None else truth
-        return numbers[codes]
-    values = column.to_numpy(np.float64, na_value=np.nan)
+        values = _numbers_of_texts(column, source, name)
+    else:
+        values = column.to_numpy(np.float64, na_value=np.nan)
     if np.isinf(values).any():
         row = int(np.isinf(values).argmax())
         raise ValueError(
@@ -270,6 +258,23 @@ def to_numbers(column: pd.Series, source: Source, name: str) -> NDArray[np.float
             "is no reading; leave the field empty"
         )
     return values
+
+
+def _numbers_of_texts(column: pd.Series, source: Source, name: str) -> NDArray:
+    codes, words = pd.factorize(column.astype(str).where(column.notna()))
+    numbers = np.full(len(words) + 1, np.nan)  # the last is for what is missing
+    for i, text in enumerate(_plain_texts(words, source)):
+        truth = as_truth(text)
+        if truth is None and not is_number(text):
+            row = int(np.argmax(codes == i))
+            raise ValueError(
+                f"{source.path}, {source.name_row(row)}, column {name}: "
+                f"{text!r} is no number; if it stands for a reading that is not "
+                f"there, give --missing {quote(text)}, and if the column holds no "
+                f"readings, --drop {quote(name)}"
+            )
+        numbers[i] = float(text) if truth is None else truth
+    return numbers[codes]
 
 
 def to_labels(column: pd.Series, source: Source) -> NDArray[np.int8]:
