@@ -63,7 +63,22 @@ class Checkpoint:
         self.every = every
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Check, before anything is learned, that the file can be written."""
+        """Check, before anything is learned, that the file can be written.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one being fitted.
+        context : CallbackContext
+            Of the task.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, or the fit is one of several processes.
+        FileNotFoundError
+            If there is no such folder.
+        """
         check_scalar(self.every, "every", Integral, min_val=1)
         if world_size() > 1:
             raise ValueError(
@@ -76,10 +91,31 @@ class Checkpoint:
         self._n_epochs = 0
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Leave the file to the fit that goes on, where this one has failed."""
+        """Leave the file to the fit that goes on, where this one has failed.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one being fitted.
+        context : CallbackContext
+            Of the task.
+        """
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Let a fit go on from the file, if there is one."""
+        """Let a fit go on from the file, if there is one.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one being fitted.
+        context : CallbackContext
+            Of the task.
+
+        Raises
+        ------
+        ValueError
+            If the file is no checkpoint, damaged, or of another fit.
+        """
         reporter = getattr(context, "fit_reporter", None)
         if reporter is None:
             return
@@ -88,7 +124,15 @@ class Checkpoint:
             reporter.resume = read(self.path, self._fit)
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
-        """Write the file after an epoch, and remove it after the fit."""
+        """Write the file after an epoch, and remove it after the fit.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one being fitted.
+        context : CallbackContext
+            Of the task.
+        """
         if hasattr(context, "training_state"):
             self._n_epochs += 1
             if self._n_epochs % self.every == 0:

@@ -1,7 +1,6 @@
 """The house stands as it was planned: imports point one way, files stay small."""
 
 import ast
-import re
 import sys
 from numbers import Integral, Real
 from pathlib import Path
@@ -206,12 +205,6 @@ def test_every_module_has_a_test_file():
     scripts = {path.stem for path in BENCHMARKS.glob("*.py")}
     others = {name for name in files - scripts if not name.startswith("benchmarks")}
     assert others <= tested | set(WITHOUT_A_MODULE)
-
-
-def test_what_is_said_to_keep_a_promise_is_there():
-    page = (TESTS.parent / "docs" / "user_guide" / "promises.md").read_text()
-    named = set(re.findall(r"`(test_\w+\.py)`", page))
-    assert len(named) > 15 and named <= {path.name for path in TESTS.glob("*.py")}
 
 
 # ---------------------------------------------------------------- scikit-learn

@@ -1,5 +1,8 @@
 """The scripts beside the field's benchmark, and of what repeats, on small data."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -196,3 +199,30 @@ def test_mixed_load_tells_what_fails(load, tmp_path, monkeypatch):
     monkeypatch.setattr(script.threading, "excepthook", lambda args: None)
     status, records = run(script, tmp_path, "--minutes", "0.05", data=())
     assert status == 1 and "StopIteration" in records[-1]["error"]
+
+
+def test_compare_batch(load, tmp_path, capsys):
+    write_toy(tmp_path)
+    names = ["IsolationForest", "LocalOutlierFactor", "OneClassSVM"]
+    status, records = run(load("compare_batch"), tmp_path, "--detectors", *names)
+    assert status == 0 and len(records) == 3
+    assert "| IsolationForest |" in capsys.readouterr().out
+    status, records = run(load("compare_batch"), tmp_path, "--entities", "b", "--detectors",
+                          "OneClassSVM")  # fmt: skip
+    assert [record["series"] for record in records] == ["toy, b"]
+
+
+def test_profile_of_windows_is_that_of_their_rows(load, monkeypatch):
+    script = load("compare_batch")
+
+    def mstump(series, window):
+        n_windows = series.shape[1] - window + 1
+        return np.arange(n_windows) * np.ones((len(series), 1)), None
+
+    monkeypatch.setitem(sys.modules, "stumpy", SimpleNamespace(mstump=mstump))
+    X = np.zeros((200, 3))
+    scores = script.MatrixProfile().fit(X).score_samples(X)
+    expected = [
+        np.mean([w for w in range(351) if w <= t < w + 50]) for t in range(200, 400)
+    ]
+    np.testing.assert_allclose(-scores, expected)

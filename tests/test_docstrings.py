@@ -1,6 +1,8 @@
 """Public objects are documented as numpydoc wants it, and completely."""
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 from conftest import DETECTORS
@@ -8,14 +10,15 @@ from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
 
 import skmemto
-from skmemto import datasets, exceptions, metrics, plotting
+from skmemto import callbacks, datasets, exceptions, metrics, plotting
 
 # Codes of numpydoc.validate that scikit-learn leaves out as well: sections it does
 # not use everywhere (extended summary, see also, returns in properties) and matters
 # of blank lines and full stops.
 IGNORED = {"ES01", "EX01", "SA01", "SA04", "GL01", "GL08", "RT02", "YD01", "PR06"}
 
-MODULES = [skmemto, datasets, exceptions, metrics, plotting]
+ROOT = Path(__file__).parents[1]
+MODULES = [skmemto, callbacks, datasets, exceptions, metrics, plotting]
 
 
 def documented(module):
@@ -87,3 +90,11 @@ def test_the_html_of_an_estimator_links_to_its_page(kind):
     page = f"generated/skmemto.{kind.__name__}.html"
     assert estimator._get_doc_link().endswith(page)
     assert page in estimator._repr_html_()
+
+
+def test_what_is_said_to_keep_a_promise_is_there():
+    page = (ROOT / "docs" / "user_guide" / "promises.md").read_text()
+    named = set(re.findall(r"`(test_\w+\.py)`", page))
+    assert len(named) > 15 and named <= {
+        path.name for path in (ROOT / "tests").glob("*.py")
+    }
