@@ -16,6 +16,8 @@ from skmemto._windows import WindowBlock
 # number of queries below which more windows are taken and above which fewer.
 _KMEANS_SHARE = 0.1
 _KMEANS_QUERIES = (1_000, 50_000)
+# Queries that are no further apart, in units of all, differ by rounding.
+_SAME = 1e-5
 
 
 def sample_queries(
@@ -50,7 +52,9 @@ def place_items(
 
     Constant data has fewer distinct queries than items; those left over stay.
     """
-    n_clusters = min(len(items), len(np.unique(queries, axis=0)))
+    spread = float(np.ptp(queries)) or 1.0
+    distinct = np.unique(np.round(queries / (_SAME * spread)), axis=0)
+    n_clusters = min(len(items), len(distinct))
     kmeans = KMeans(n_clusters, random_state=rng).fit(queries)
     placed = items.clone()
     placed[:n_clusters] = torch.from_numpy(kmeans.cluster_centers_)

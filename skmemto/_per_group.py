@@ -1,6 +1,6 @@
 """PerGroupDetector: one model for each group of rows, fitted in parallel."""
 
-from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,40 +12,29 @@ from sklearn.base import (
     OutlierMixin,
     _fit_context,
 )
-from sklearn.pipeline import Pipeline
 from sklearn.utils import (
     Tags,
-    _safe_indexing,
-    check_array,
     get_tags,
-    indexable,
 )
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from skmemto._clones import call, clone_with_seeds
+from skmemto._clones import (
+    call,
+    clone_with_seeds,
+    estimator_has,
+    going_on,
+    pooled_start,
+    split_rows,
+)
 from skmemto._deviations import Deviations
 from skmemto._events import Event
-from skmemto._frames import refuse_times
 from skmemto._links import DocumentedEstimator
 from skmemto._messages import listed
 from skmemto._saved import SavedState
 from skmemto._series import series_names, split_series
-
-
-def _estimator_has(
-    method: str, *, of_last_step: bool = False
-) -> Callable[["PerGroupDetector"], bool]:
-    def check(self: "PerGroupDetector") -> bool:
-        estimator = self.estimator
-        if of_last_step and isinstance(estimator, Pipeline):
-            estimator = estimator[-1]
-        getattr(estimator, method)  # its own error says why it has none
-        return True
-
-    return check
 
 
 class PerGroupDetector(
@@ -67,6 +56,10 @@ class PerGroupDetector(
     n_jobs : int, default=None
         Number of groups fitted or scored at the same time. None means 1, or what a
         ``joblib.parallel_config`` context says; -1 means all processors.
+    pooled_start : bool, default=False
+        Whether to fit `estimator`, a detector of skmemto, to all groups together
+        first, each scaled by itself, and let each model go on from there by one
+        `partial_fit`: for machines of one kind, in less than half the time.
 
     Attributes
     ----------
@@ -114,11 +107,19 @@ class PerGroupDetector(
     _parameter_constraints: ClassVar[dict] = {
         "estimator": [HasMethods("fit")],
         "n_jobs": [Integral, None],
+        "pooled_start": ["boolean"],
     }
 
-    def __init__(self, estimator: BaseEstimator, n_jobs: int | None = None):
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        n_jobs: int | None = None,
+        *,
+        pooled_start: bool = False,
+    ):
         self.estimator = estimator
         self.n_jobs = n_jobs
+        self.pooled_start = pooled_start
 
     # The parameters of `estimator` are validated by the fit of its clones.
     @_fit_context(prefer_skip_nested_validation=False)
@@ -148,10 +149,13 @@ class PerGroupDetector(
             If `groups` is malformed. What a clone raises is passed on, with a note
             that names its group.
         """
-        names, parts = _split(X, groups)
+        names, parts = split_rows(X, groups)
+        fit = partial(call, method="fit")
+        if self.pooled_start:
+            fit = partial(going_on, pooled_start(self.estimator, names, parts))
         clones = [clone_with_seeds(self.estimator) for _ in names]
         estimators = Parallel(n_jobs=self.n_jobs)(
-            delayed(call)(estimator, "fit", name, part)
+            delayed(fit)(estimator, name=name, X=part)
             for estimator, name, part in zip(clones, names, parts, strict=True)
         )
         # Not before: a fit that failed has changed nothing.
@@ -159,7 +163,7 @@ class PerGroupDetector(
         self.estimators_ = dict(zip(names, estimators, strict=True))
         return self
 
-    @available_if(_estimator_has("predict"))
+    @available_if(estimator_has("predict"))
     def fit_predict(
         self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
     ) -> NDArray[np.int64]:
@@ -181,7 +185,7 @@ class PerGroupDetector(
         """
         return self.fit(X, groups=groups).predict(X, groups=groups)
 
-    @available_if(_estimator_has("predict"))
+    @available_if(estimator_has("predict"))
     def predict(
         self, X: ArrayLike, *, groups: ArrayLike | None = None
     ) -> NDArray[np.int64]:
@@ -202,7 +206,7 @@ class PerGroupDetector(
         """
         return np.concatenate(self._call_models("predict", X, groups))
 
-    @available_if(_estimator_has("decision_function"))
+    @available_if(estimator_has("decision_function"))
     def decision_function(
         self, X: ArrayLike, *, groups: ArrayLike | None = None
     ) -> NDArray[np.float64]:
@@ -224,7 +228,7 @@ class PerGroupDetector(
         """
         return np.concatenate(self._call_models("decision_function", X, groups))
 
-    @available_if(_estimator_has("score_samples"))
+    @available_if(estimator_has("score_samples"))
     def score_samples(
         self, X: ArrayLike, *, groups: ArrayLike | None = None
     ) -> NDArray[np.float64]:
@@ -248,7 +252,7 @@ class PerGroupDetector(
         """
         return np.concatenate(self._call_models("score_samples", X, groups))
 
-    @available_if(_estimator_has("score"))
+    @available_if(estimator_has("score"))
     def score(
         self, X: ArrayLike, y: Any = None, *, groups: ArrayLike | None = None
     ) -> float:
@@ -274,7 +278,7 @@ class PerGroupDetector(
         n_rows = np.diff(split_series(groups, _num_samples(X))).ravel()
         return float(np.average(scores, weights=n_rows))
 
-    @available_if(_estimator_has("deviations"))
+    @available_if(estimator_has("deviations"))
     def deviations(
         self,
         X: ArrayLike,
@@ -304,7 +308,7 @@ class PerGroupDetector(
         parts = self._call_models("deviations", X, groups, calibrated=calibrated)
         return Deviations(*map(np.concatenate, zip(*parts, strict=True)))
 
-    @available_if(_estimator_has("reconstruct"))
+    @available_if(estimator_has("reconstruct"))
     def reconstruct(
         self, X: ArrayLike, *, groups: ArrayLike | None = None
     ) -> NDArray[np.float64]:
@@ -325,7 +329,7 @@ class PerGroupDetector(
         """
         return np.concatenate(self._call_models("reconstruct", X, groups))
 
-    @available_if(_estimator_has("events", of_last_step=True))
+    @available_if(estimator_has("events", of_last_step=True))
     def events(
         self,
         X: ArrayLike,
@@ -383,7 +387,7 @@ class PerGroupDetector(
     ) -> list[Any]:
         """Call a method of each group's model with its rows."""
         check_is_fitted(self)
-        names, parts = _split(X, groups)
+        names, parts = split_rows(X, groups)
         validate_data(self, X, reset=False, skip_check_array=True)
         self._check_known(names)
         return Parallel(n_jobs=self.n_jobs)(
@@ -432,17 +436,6 @@ class PerGroupDetector(
             f"of {_named(known)}. Leave those rows out, or fit again with training "
             "rows of these groups too."
         )
-
-
-def _split(X: ArrayLike, groups: ArrayLike | None) -> tuple[list[Any], list[Any]]:
-    """Return the names of the groups and the rows of each."""
-    # Only a check: the models get X as it came, a data frame with its names.
-    refuse_times(X)
-    check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False)
-    (X,) = indexable(X)
-    series = split_series(groups, _num_samples(X))
-    parts = [_safe_indexing(X, slice(*bounds)) for bounds in series.tolist()]
-    return series_names(groups, series), parts
 
 
 def _named(groups: list[Any]) -> str:

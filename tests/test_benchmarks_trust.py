@@ -207,8 +207,8 @@ def test_compare_batch(load, tmp_path, capsys):
     status, records = run(load("compare_batch"), tmp_path, "--detectors", *names)
     assert status == 0 and len(records) == 3
     assert "| IsolationForest |" in capsys.readouterr().out
-    status, records = run(load("compare_batch"), tmp_path, "--entities", "b", "--detectors",
-                          "OneClassSVM")  # fmt: skip
+    options = ["--entities", "b", "--detectors", "OneClassSVM"]
+    status, records = run(load("compare_batch"), tmp_path, *options)
     assert [record["series"] for record in records] == ["toy, b"]
 
 
@@ -226,3 +226,9 @@ def test_profile_of_windows_is_that_of_their_rows(load, monkeypatch):
         np.mean([w for w in range(351) if w <= t < w + 50]) for t in range(200, 400)
     ]
     np.testing.assert_allclose(-scores, expected)
+
+
+def test_pooled(load, measure):
+    records, out = measure("pooled")
+    assert records.groupby("models").size().tolist() == [2, 2]
+    assert (records["fit_seconds"] > 0).all() and "| pooled start |" in out

@@ -7,7 +7,7 @@ import pytest
 from conftest import QUICK, make_waves
 from numpy.testing import assert_array_equal
 
-from skmemto import MEMTODetector, _blockwise
+from skmemto import MEMTODetector, _blockwise, _scoring
 
 # As little work for a row as can be: what counts is what is allocated for it.
 CHEAP = QUICK | {"d_model": 4, "n_heads": 1, "score_stride": 16, "stride": 1000}
@@ -60,6 +60,7 @@ def test_memory_is_that_of_few_numbers_a_row(
     tmp_path, monkeypatch, criterion, n_arrays
 ):
     monkeypatch.setattr(_blockwise, "_VALUES_PER_BLOCK", 4096)  # small beside the rows
+    monkeypatch.setattr(_scoring, "_MOST_BYTES", 4096)
     long = np.tile(make_waves(n_features=4), (100, 2)).astype(np.float32)
     long[MISSING_ROW] = np.nan
     long = open_read_only(tmp_path / "X.npy", np.asfortranarray(long))  # 40,000 x 8

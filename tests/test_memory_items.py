@@ -7,6 +7,7 @@ from conftest import QUICK, make_waves
 from numpy.testing import assert_allclose
 
 from skmemto import MEMTODetector
+from skmemto._memory_items import place_items
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,16 @@ def test_a_constant_channel_stays_what_it_is():
     X[:, 1] = 7.0
     detector = MEMTODetector(**QUICK, random_state=0).fit(X)
     assert_allclose(detector.memory_prototypes_[:, 1], 7.0)
+
+
+def test_queries_that_differ_by_rounding_are_one():
+    """Found by `test_odd_input.py`: k-means then warned of its n_clusters."""
+    rng = np.random.RandomState(0)
+    queries = np.repeat(rng.normal(size=(4, 3)), 5, axis=0)
+    queries *= 1 + 1e-9 * rng.normal(size=queries.shape)
+    items = torch.zeros(6, 3)
+    placed = place_items(items, queries, np.random.RandomState(0))
+    assert torch.equal(placed[4:], items[4:])
+    found = placed[:4].numpy()[np.argsort(placed[:4, 0].numpy())]
+    expected = queries[::5][np.argsort(queries[::5, 0])]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -115,7 +115,9 @@ def _to_config(config_class: type[Any], sizes: Any, arrays: Any) -> Any:
     return config_class(**sizes)
 
 
-def _check_arrays(arrays: dict[str, Any], expected: dict[str, Tensor]) -> None:
+def _check_arrays(
+    arrays: dict[str, Any], expected: dict[str, Float[Tensor, "..."]]
+) -> None:
     if odd := arrays.keys() ^ expected.keys():
         raise ValueError(f"model_.arrays.{min(odd)} is missing, or not known")
     for name, tensor in expected.items():
