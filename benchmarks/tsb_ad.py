@@ -22,6 +22,7 @@ from _detectors import DETECTORS, build, key_values, seeds_for
 from _markdown import markdown, spreads
 from _report import RESULTS, CommandLine, Record, read, run
 from _tsb_ad import Series, from_files, from_list, period, vus_pr_by_samples
+from matplotlib.patches import Patch
 
 from skmemto.metrics import vus_pr
 
@@ -58,12 +59,8 @@ def evaluate(series: Series, name: str, params: dict[str, Any], seed: int) -> Re
 
 def published(series: Series) -> Iterator[Record]:
     for name, value in series.published.items():
-        yield {
-            "detector": name,
-            "seed": 0,
-            "published": True,
-            "vus_pr_benchmark": value,
-        }
+        known = {"published": True, "seed": 0, "vus_pr_benchmark": value}
+        yield {"detector": f"{name}, published"} | known
 
 
 def tasks(args: argparse.Namespace) -> Iterator[tuple[Record, Any]]:
@@ -88,16 +85,14 @@ def table(records: pd.DataFrame) -> str:
     """One row per detector, the best first: means over the series."""
     rows = {}
     for name, group in records.groupby("detector"):
-        is_published = group.get("published", pd.Series(dtype=object)).eq(True).all()
         cells = {
             title: "" if group[figure].isna().all() else f"{spreads(group)[figure]:.3f}"
             for figure, title in FIGURES.items()
         }
-        rows["published" if is_published else "ours", name] = cells
+        rows[name] = cells
     frame = pd.DataFrame.from_dict(rows, orient="index")
-    frame.index = [f"{name} ({origin})" for origin, name in frame.index]
     order = frame[FIGURES["vus_pr_benchmark"]].str[:5].astype(float).argsort()[::-1]
-    return markdown(frame.iloc[order], corner="detector (whose figures)")
+    return markdown(frame.iloc[order], corner="detector")
 
 
 def draw(out: str) -> None:
@@ -113,13 +108,9 @@ def draw(out: str) -> None:
     ax.barh(range(len(means)), means, color=colours)
     ax.set_yticks(range(len(means)), means.index, fontsize=8)
     ax.set_xlabel(f"VUS-PR by the benchmark's thresholds, mean of {out}'s series")
-    for colour, label in (
-        ("C0", "skmemto"),
-        ("C1", "baselines, run here"),
-        ("0.75", "published"),
-    ):
-        ax.bar(0, 0, color=colour, label=label)
-    ax.legend(loc="lower right")
+    labels = {"C0": "skmemto", "C1": "baselines, run here", "0.75": "published"}
+    handles = [Patch(color=colour, label=label) for colour, label in labels.items()]
+    ax.legend(handles=handles, loc="lower right")
     figure.savefig(RESULTS / f"{out}.png", dpi=110)
     plt.close(figure)
 

@@ -69,10 +69,11 @@ def _channel_bounds(values: NDArray, n_rows: int) -> tuple[float, float]:
     """Bounds from the sorted values (n,) of one channel, not all the same."""
     low, high = np.quantile(values, _BULK)
     few = max(_FEW, int(_FEW_SHARE * n_rows))
-    upper, largest = _gap_above(values, high, high - low, few)
-    lower, smallest = (-x for x in _gap_above(-values[::-1], -low, high - low, few))
-    width = largest - smallest
-    return max(lower, smallest - width), min(upper, largest + width)
+    with np.errstate(over="ignore"):  # beyond 1e300, where nothing is a bound
+        upper, largest = _gap_above(values, high, high - low, few)
+        lower, smallest = (-x for x in _gap_above(-values[::-1], -low, high - low, few))
+        width = largest - smallest
+        return max(lower, smallest - width), min(upper, largest + width)
 
 
 def _gap_above(
