@@ -55,6 +55,21 @@ def make_waves(n_samples=400, n_features=3, seed=0):
     return 5 + units * (np.sin(2 * np.pi * steps / periods) + noise)
 
 
+# Three machines of a fleet: how many rows each has, and the machine of each row.
+LENGTHS = {"b": 120, "a": 90, "c": 150}
+GROUPS = np.repeat(list(LENGTHS), list(LENGTHS.values()))
+
+
+def make_machines():
+    """Rows of the three machines, each of its own level."""
+    return np.vstack(
+        [
+            make_waves(length, seed=seed) * 10**seed
+            for seed, length in enumerate(LENGTHS.values())
+        ]
+    )
+
+
 @pytest.fixture
 def waves():
     """Three channels, 400 rows."""

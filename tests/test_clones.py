@@ -5,16 +5,13 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import QUICK, make_waves
+from conftest import GROUPS, LENGTHS, QUICK, make_machines
 from numpy.testing import assert_array_equal
 from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from skmemto import MEMTODetector, PerGroupDetector
-
-LENGTHS = {"b": 120, "a": 90, "c": 150}
-GROUPS = np.repeat(list(LENGTHS), list(LENGTHS.values()))
 
 
 def memto():
@@ -23,13 +20,7 @@ def memto():
 
 @pytest.fixture(name="X")
 def three_machines():
-    """Three machines of different length; each of its own level."""
-    return np.vstack(
-        [
-            make_waves(length, seed=seed) * 10**seed
-            for seed, length in enumerate(LENGTHS.values())
-        ]
-    )
+    return make_machines()
 
 
 @pytest.fixture

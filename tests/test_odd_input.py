@@ -22,7 +22,7 @@ from skmemto.exceptions import (
     ShortHistoryWarning,
 )
 
-N_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "150"))
+N_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "80"))
 WINDOW = 8
 TINY = {
     "window_size": WINDOW, "d_model": 4, "n_heads": 1, "n_layers": 1, "max_iter": 1,
