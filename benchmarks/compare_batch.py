@@ -10,7 +10,7 @@ PyOD and stumpy are no dependencies of this project. Where they are installed, i
 environment of its own, the comparison runs:
 
     python -m venv pyod-env
-    pyod-env/bin/pip install -c constraints.txt torch '.[benchmarks]' pyod stumpy
+    pyod-env/bin/pip install -c constraints.txt torch '.[benchmarks]' pyod stumpy tqdm
     pyod-env/bin/python benchmarks/compare_batch.py --entities omi-1 machine-2-1
 """
 
