@@ -32,7 +32,8 @@ class UpdatingDetector(BaseWindowDetector):
         them over, without training: with the rows of `fit`, the detector is then the
         one that a `fit` with the new settings and the same `random_state` gives (but
         for `early_stopping`, where rows held out do not tell how far channels may go).
-        With other rows, these say what is usual. Of all else `fit` alone takes notice.
+        With other rows, these say what is usual. Of `precision` it takes over that of
+        scoring; of all else `fit` alone takes notice.
 
         Parameters
         ----------
