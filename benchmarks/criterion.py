@@ -10,6 +10,7 @@ the last step, which is `score_samples` itself.
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from _report import Record, run_entities
 
 from skmemto import MEMTODetector
 from skmemto._history import overfitting, range_factor
+from skmemto._rarity import limited
 from skmemto._smoothing import smooth
 from skmemto._tails import fit_tail
 
@@ -84,6 +86,18 @@ def by_itself(values: np.ndarray, largest: np.ndarray) -> np.ndarray:
     return (values + 9 * np.maximum(values - largest, 0)).max(axis=1)
 
 
+def of_alone(rarities: np.ndarray, decades: float = 1, most: float = 2.5) -> np.ndarray:
+    return limited(rarities - decades, most)
+
+
+def of_wider(rarities: np.ndarray) -> np.ndarray:
+    return limited(rarities, 1.5)
+
+
+def as_it_is(rarities: np.ndarray) -> np.ndarray:
+    return rarities
+
+
 def calibrated(
     parts: Parts,
     *,
@@ -92,25 +106,31 @@ def calibrated(
     times: float = 1,  # the largest deviation in training
     order: float = 4,
     share: float = 2 / 5,  # span of the average, of the window
-    alone: float | None = 1.0,  # decades that a row by itself has to be rarer
-    wider: int | None = 5,  # times the span: the wider surroundings
-    most_of_wider: float = 1.5,  # rarity up to which they count
+    alone: Callable[[np.ndarray], np.ndarray] | None = of_alone,
+    wider: int | None = 20,  # times the span: the wider surroundings
+    limit: Callable[[np.ndarray], np.ndarray] = of_wider,  # of these
+    of_latent: float = 0.5,  # what the latent deviation says of these
     change: Callable[[np.ndarray, Parts], np.ndarray] = lambda scores, parts: scores,
 ) -> np.ndarray:
     train, test, largest = ratios(parts, scale, beyond, times)
     means = [power_mean(train, order), change(power_mean(test, order), parts)]
     span = max(1, int(share * parts.window))
     near = [smooth(values, span, means[0].mean()) for values in means]
-    scores = near[1]
+    scores, more = near[1], overfitting(len(train))
     if alone is not None:
         worst = (by_itself(values, largest) for values in (train, test))
-        more = overfitting(len(train))
-        scores = np.fmax(rarity(*near, span, more), rarity(*worst, 0) - alone)
+        scores = np.fmax(rarity(*near, span, more), alone(rarity(*worst, 0)))
+    elif wider is not None:
+        scores = rarity(*near, span, more)
     if wider is not None:
-        wide = (smooth(values, wider * span, means[0].mean()) for values in means)
-        of_wider = rarity(*wide, wider * span, overfitting(len(train)))
-        excess = np.maximum(of_wider - most_of_wider, 0)
-        scores = np.fmax(scores, of_wider - 0.98 * excess)
+        both = [
+            rarity(
+                *(smooth(v, wider * span, of[0].mean()) for v in of), wider * span, m
+            )
+            for of, m in ((means, more), ((parts.train_latent, parts.latent), 1))
+        ]
+        further = (1 - of_latent) * both[0] + of_latent * limit(both[1])
+        scores = np.fmax(scores, limit(further))
     return scores
 
 
@@ -136,8 +156,9 @@ STEPS: dict[str, dict[str, Any]] = {
     "+ logarithm beyond the largest deviation": NO_RANGE | {"order": 1},
     "+ power mean over channels": NO_RANGE,
     "+ channels that may go further count less": ONE_SCOPE,
-    "+ a row by itself": {"wider": None},
-    "+ wider surroundings": {},
+    "+ wider surroundings": {"alone": None, "of_latent": 0},
+    "+ their latent deviation": {"alone": None},
+    "+ a row by itself": {},
 }
 ITSELF = "+ ends of a series, stuck sensors = calibrated"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -150,10 +171,16 @@ CHANGES: dict[str, dict[str, Any]] = {
     "twice the share of the logarithm": {"beyond": 0.2},
     "half of the span": {"share": 1 / 5},
     "twice the span": {"share": 4 / 5},
-    "a row by itself as good as with neighbours": {"alone": 0.0},
-    "a row by itself 2 decades rarer": {"alone": 2.0},
+    "a row by itself as good as with neighbours": {
+        "alone": partial(of_alone, decades=0)
+    },
+    "a row by itself 2 decades rarer": {"alone": partial(of_alone, decades=2)},
+    "a row by itself without a limit": {"alone": partial(of_alone, most=np.inf)},
+    "wider surroundings 5 times": {"wider": 5},
     "wider surroundings 10 times": {"wider": 10},
-    "wider surroundings without a limit": {"most_of_wider": np.inf},
+    "wider surroundings 40 times": {"wider": 40},
+    "wider surroundings without a limit": {"limit": as_it_is},
+    "their latent deviation alone": {"of_latent": 1},
     "plus LSD": {"change": lambda scores, p: scores + latent(p)},
     "LSD alone": {"change": lambda scores, p: latent(p)},
     "times (distance to the nearest training row) ** (1 / 4)": {

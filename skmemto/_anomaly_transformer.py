@@ -178,10 +178,12 @@ class AnomalyTransformerDetector(ExplainingDetector):
     A score of -s of criterion "calibrated" says that about one in ``10 ** s`` normal
     rows scores as low. The ISD of each channel is divided by `error_scale_` and
     `range_factor_`, and counts in full up to `error_limit_`, beyond by its logarithm.
-    Rows are looked at in three scopes: the worst channel of the row by itself, which
-    has to be a decade rarer than the rest; the power mean of order 4 over the channels,
-    averaged over `smoothing` rows; and the same over five times as many, which counts
-    up to a rarity of 1.5 and so raises no alarm. How rare each is follows from the
+    Rows are looked at in three scopes: the power mean of order 4 over the channels,
+    averaged over `smoothing` rows; the worst channel of the row by itself, which has
+    to be a decade rarer and counts up to 2.5, an alarm, and never beyond 3; and over
+    twenty times as many rows as `smoothing` the mean of how rare that power mean and
+    the discrepancy are, which counts up to a rarity of 1.5 and never beyond 2, so
+    that it tells rows apart and raises no alarm. How rare each is follows from the
     training data, stretched by how few of its rows are independent, and extrapolated by
     a generalised Pareto distribution [2]_. Averages are taken as larger by 80 / n of n
     rows, since those learned from are reconstructed better than others. Rows at the

@@ -122,8 +122,9 @@ def _ratio(
     """
     known = ~np.isnan(alone) & ~np.isnan(full)
     known |= ~known.any(axis=0)
+    quantile = np.quantile if known.all() else np.nanquantile  # 50 times as slow
     high, low = (
-        np.nanquantile(np.where(known, np.nan_to_num(x), np.nan), _MOST, axis=0)
+        quantile(np.where(known, np.nan_to_num(x), np.nan), _MOST, axis=0)
         for x in (alone, full)
     )
     ratio = np.divide(high, low, out=np.ones_like(high), where=low > 0)

@@ -130,7 +130,7 @@ class CalibratedCriterion(Criterion):
     context: Context
     rarity: Rarity
     follower: LevelFollower | None = None  # of channels that have moved on
-    n_numbers: ClassVar[int] = 2
+    n_numbers: ClassVar[int] = 3
 
     def ratios(
         self, deviations: RowDeviations, series: SeriesBounds
@@ -144,8 +144,10 @@ class CalibratedCriterion(Criterion):
     def reduce(
         self, deviations: RowDeviations, series: SeriesBounds
     ) -> tuple[NDArray[np.float64], ...]:
-        """Take the worst of the channels, and their power mean."""
-        return reduce_ratios(self.ratios(deviations, series), self.calibration.largest)
+        """Take the worst of the channels, the latent deviation, their power mean."""
+        ratios = self.ratios(deviations, series)
+        worst, mean = reduce_ratios(ratios, self.calibration.largest)
+        return worst, deviations.latent, mean
 
     def score(self, *numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how rare the rows are."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 # Mean of rarities, -log10 of the share of normal rows that exceed a score.
 USUAL = 1 / np.log(10)
-# What the running mean of long normal data reached at most (smd, batadal: .77 to .82).
+# What the running mean of long normal data reaches at most: about that on smd, batadal.
 _HIGHEST = 0.8
 # Of what the mean is above it, and decades at most.
 _SHARE, _MOST = 0.5, 1.0

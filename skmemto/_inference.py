@@ -23,7 +23,7 @@ from skmemto._windows import WindowBlock, WindowReader, merge_overlaps, row_wind
 _STEPS_PER_BATCH = 2048
 # Of few rows, such as live ones: a batch of so many steps, where that is enough for
 # them. With fewer than a hundred the last bits of a product change.
-_STEPS_OF_FEW = (100, 400)
+_STEPS_OF_FEW = (100, 400, 1000)
 # Windows that come together have a multiple of so many steps: what is left over by the
 # vectors that a processor works in would be computed otherwise.
 _STEPS_TOGETHER = 8

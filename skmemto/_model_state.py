@@ -98,10 +98,12 @@ _TAIL: dict[str, _Expected] = {
 _RARITY: dict[str, _Expected] = {
     "span": _SPAN,
     "typical": _NOT_NEGATIVE,
+    "typical_latent": _REAL,
     "lookahead": _ROWS_OR_ALL,
     **_within("alone", _TAIL),
     **_within("near", _TAIL),
     **_within("wide", _TAIL),
+    **_within("wide_latent", _TAIL),
 }
 _CRITERION: dict[str, _Expected] = {
     "calibration.scale": _SCALE,

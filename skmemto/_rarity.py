@@ -1,9 +1,10 @@
-"""Power means of the rows -> how rare the rows are.
+"""What deviates in each row -> how rare the row is.
 
 A row is looked at in three scopes: by itself, which finds a spike of one row; with its
 neighbours, which finds what is a little odd for a while; and in wider surroundings,
 which tell apart rows that nothing else does. In each, its rarity on normal data is
-known (`Tail`), and the largest counts.
+known (`Tail`), and the largest counts: with its neighbours in full, the others as far
+as they have earned it. A spike raises an alarm and no more, surroundings raise none.
 """
 
 from typing import NamedTuple
@@ -17,19 +18,24 @@ from skmemto._series import SeriesBounds
 from skmemto._smoothing import smooth
 from skmemto._tails import Tail, fit_tail
 
+# The rarity that is an alarm: three in a thousand normal rows are as rare.
+ALARMING_RARITY = 2.5
 # A row by itself has to be so many decades rarer than with its neighbours.
 _DECADES_ALONE = 1.0
 # The span of the wider surroundings, in those of the neighbours. They count up to this
 # rarity and hardly beyond, and so raise no alarm: an anomaly would be as wide as they.
-_WIDER = 5
+_WIDER = 20
 _LARGEST_OF_WIDER = 1.5
-_SHARE_BEYOND = 0.02
+# What counts up to a limit goes on to rise beyond it by so much at most, and by half of
+# that where it is so many decades rarer.
+_ROOM_BEYOND, _HALFWAY = 0.5, 25.0
 
 
 class Reduced(NamedTuple):
     """What is left of the channels of each row; NaN for a row without any value."""
 
     worst: NDArray[np.float64]  # ratio of the channel that deviates most (n,)
+    latent: NDArray[np.float64]  # latent deviation (n,)
     mean: NDArray[np.float64]  # power mean of the ratios (n,)
 
 
@@ -38,22 +44,29 @@ class Rarity(NamedTuple):
 
     span: int  # of the neighbours
     typical: float  # power mean
+    typical_latent: float  # latent deviation
     alone: Tail
     near: Tail
     wide: Tail
+    wide_latent: Tail
     lookahead: int | None = None  # later rows that averages take in at most; None: all
 
     def of_series(self, reduced: Reduced) -> NDArray[np.float64]:
-        """Return the rarity (n,) of the rows of one series, NaN where unknown."""
-        rarity = reduced.worst  # of a long history each array counts
-        near = smooth(reduced.mean, self.span, self.typical, self.lookahead)
+        """Return the rarity (n,) of the rows of one series, NaN where unknown.
+
+        Of a long history each array counts: those given are overwritten.
+        """
+        rarity, latent, mean = reduced
+        near = smooth(mean, self.span, self.typical, self.lookahead)
         for rows in row_blocks(rarity):
             rarity[rows] = self._close_by(rarity[rows], near[rows])
         del near
         span = wider_span(self.span)
-        wide = smooth(reduced.mean, span, self.typical, self.lookahead)
+        mean[:] = smooth(mean, span, self.typical, self.lookahead)
+        wide_latent = smooth(latent, span, self.typical_latent, self.lookahead)
         for rows in row_blocks(rarity):
-            rarity[rows] = np.fmax(rarity[rows], self._further(wide[rows]))
+            further = self._further(mean[rows], wide_latent[rows])
+            rarity[rows] = np.fmax(rarity[rows], further)
         return rarity
 
     def of_averages(
@@ -61,21 +74,34 @@ class Rarity(NamedTuple):
         worst: NDArray[np.float64],
         near: NDArray[np.float64],
         wide: NDArray[np.float64],
+        wide_latent: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Return the rarity (n,) of rows from their averages over both spans."""
-        return np.fmax(self._close_by(worst, near), self._further(wide))
+        return np.fmax(self._close_by(worst, near), self._further(wide, wide_latent))
 
     def _close_by(
         self, worst: NDArray[np.float64], near: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         alone = self.alone.rarity(worst) - _DECADES_ALONE
-        return np.fmax(alone, self.near.rarity(near))
+        return np.fmax(limited(alone, ALARMING_RARITY), self.near.rarity(near))
 
-    def _further(self, wide: NDArray[np.float64]) -> NDArray[np.float64]:
-        rarity = self.wide.rarity(wide)
-        beyond = np.maximum(rarity - _LARGEST_OF_WIDER, 0.0)
-        rarity += (_SHARE_BEYOND - 1) * beyond
-        return rarity
+    def _further(
+        self, wide: NDArray[np.float64], wide_latent: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the mean of both rarities, limited.
+
+        That of the latent deviation by itself as well: in channels that have moved on
+        the input deviations are rebased, the latent one is not.
+        """
+        most = _LARGEST_OF_WIDER
+        of_latent = limited(self.wide_latent.rarity(wide_latent), most)
+        return limited((self.wide.rarity(wide) + of_latent) / 2, most)
+
+
+def limited(rarity: NDArray[np.float64], most: float) -> NDArray[np.float64]:
+    """Let rarities (n,) count in full up to `most`; beyond they go on to rise a bit."""
+    excess = np.maximum(rarity - most, 0.0)
+    return np.minimum(rarity, most) + _ROOM_BEYOND * excess / (excess + _HALFWAY)
 
 
 def fit_rarity(
@@ -83,7 +109,9 @@ def fit_rarity(
 ) -> Rarity:
     """Learn from the rows (n,) of normal series."""
     known = ~np.isnan(reduced.mean)
-    typical = float(reduced.mean[known].mean())
+    typical, typical_latent = (
+        float(values[known].mean()) for values in (reduced.mean, reduced.latent)
+    )
     if not reduced.mean[known].any():
         span = 1  # nothing ever deviated: what does, does so by itself
     alone = _fit_possible(reduced.worst[known], 0)
@@ -95,7 +123,18 @@ def fit_rarity(
         )
         for s in (span, wider_span(span))
     )
-    return Rarity(span, typical, alone, near, wide, lookahead)
+    s = wider_span(span)
+    latent = _smooth_all(reduced.latent, series, s, typical_latent, lookahead)
+    return Rarity(
+        span,
+        typical,
+        typical_latent,
+        alone,
+        near,
+        wide,
+        _fit_possible(latent[known], s),
+        lookahead,
+    )
 
 
 def _fit_possible(scores: NDArray[np.float64], gap: int) -> Tail:

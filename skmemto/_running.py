@@ -42,9 +42,10 @@ class Running(NamedTuple):
     """What is remembered of S series."""
 
     n_rows: NDArray[np.int64]  # (S,)
-    # Of the averages over time: of the score, and of that with moved channels rebased,
-    # each over two spans; or of what is known and its weight.
-    sums: NDArray[np.float64]  # (S, 2, 2)
+    # Of the averages over time, as they are and with moved channels rebased: of the
+    # power mean over two spans, and of the latent deviation; or of what is known and
+    # its weight, first.
+    sums: NDArray[np.float64]  # (S, 2, 3)
     level: NDArray[np.float64]  # of the channels (S, F)
     factors: NDArray[np.float64]  # the same, in units of the highest in training (S, F)
     since: NDArray[np.int64]  # when channels have been elsewhere (S, F)
@@ -116,7 +117,7 @@ class RunningScores:
         """Return what is remembered of one series before its first row."""
         return Running(
             np.zeros(1, dtype=np.int64),
-            np.zeros((1, 2, 2)),
+            np.zeros((1, 2, 3)),
             self._usual[np.newaxis],
             np.ones((1, len(self._usual))),
             np.full((1, len(self._usual)), NEVER),
@@ -142,7 +143,9 @@ class RunningScores:
         if isinstance(self.criterion, CalibratedCriterion):
             ratios = self._ratios(self.criterion, running, squares)
             both, running = self._rebased(ratios, running)
-            scores, unknown, sums = self._rarities(self.criterion, both, running.sums)
+            scores, unknown, sums = self._rarities(
+                self.criterion, both, latent, running.sums
+            )
         else:
             assert isinstance(self.criterion, InputDeviation | LatentDeviation)
             flat = RowDeviations(
@@ -187,6 +190,7 @@ class RunningScores:
         self,
         criterion: CalibratedCriterion,
         ratios: NDArray[np.float64],
+        latent: NDArray,
         sums: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
         """Return scores (2, S, n), which rows are unknown, and sums over time."""
@@ -195,9 +199,15 @@ class RunningScores:
         worst, mean = (
             of.reshape(ratios.shape[:3]) for of in reduce_ratios(flat, largest)
         )
+        further = wider_span(rarity.span)
+        averaged = (
+            (mean, rarity.span, rarity.typical),
+            (mean, further, rarity.typical),
+            (np.stack([latent, latent]), further, rarity.typical_latent),
+        )
         averages, after = [], []
-        for i, span in enumerate((rarity.span, wider_span(rarity.span))):
-            average, left = smooth_next(mean, span, rarity.typical, sums[:, :, i].T)
+        for i, (values, span, typical) in enumerate(averaged):
+            average, left = smooth_next(values, span, typical, sums[:, :, i].T)
             averages.append(average)
             after.append(left.T)
         scores = rarity.of_averages(worst, *averages)
@@ -211,7 +221,8 @@ def _means(
     unknown = np.isnan(values)
     if span > 1:
         known = np.stack([np.nan_to_num(values), (~unknown).astype(np.float64)])
-        (total, weights), left = smooth_next(known, span, 0.0, sums[:, 0].T)
+        (total, weights), left = smooth_next(known, span, 0.0, sums[:, 0, :2].T)
         values = average_of_known(total, weights, own_share(span, 0))
-        sums = np.stack([left.T, left.T], axis=1)
+        sums = np.zeros_like(sums)
+        sums[:, 0, :2] = left.T
     return np.stack([values, values]), unknown, sums

@@ -14,7 +14,9 @@ from skmemto.exceptions import ModelVersionWarning
 
 # Raised by one whenever what a state holds, or what it means, changes; a state of an
 # older format is then brought up to date on loading, or refused by its number.
-FORMAT = 1
+# 2: of the latent deviation the average over wider surroundings is known.
+FORMAT = 2
+_OLDEST_READ = 2
 _MARK = "_saved"
 
 
@@ -72,6 +74,13 @@ def unmarked(state: dict[str, Any], name: str) -> dict[str, Any]:
         raise ValueError(
             f"This {name} has format {number}, of skmemto {version}; skmemto "
             f"{__version__} reads formats up to {FORMAT}. Update skmemto."
+        )
+    if isinstance(number, int) and number < _OLDEST_READ:
+        raise ValueError(
+            f"This {name} has format {number}, of skmemto {version}, and is not read "
+            f"any more: what scores are made of has changed since. skmemto "
+            f"{__version__} reads formats from {_OLDEST_READ}. Fit it anew, or use the "
+            "version that saved it."
         )
     if checksum([state, origin]) != mark.get("checksum"):
         raise ValueError(

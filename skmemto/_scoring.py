@@ -160,13 +160,14 @@ def calibrate(
     largest = calibration.largest
     levels = starting_levels(sample / calibration.scale, largest, level_span)
     follower = LevelFollower(levels, series)
-    reduced = Reduced(*np.full((2, int(series[-1, 1])), np.nan))
+    reduced = Reduced(*np.full((3, int(series[-1, 1])), np.nan))
     for part in kept or deviations_of(series):
         ratios = to_ratios(part, series, context, calibration)
         before = follower.before(ratios, part.rows)
         np.fmax(levels.highest, before.max(axis=0), out=levels.highest)
         worst, mean = reduce_ratios(limited(ratios, largest), largest)
-        reduced.worst[part.rows], reduced.mean[part.rows] = worst, mean
+        for whole, values in zip(reduced, (worst, part.latent, mean), strict=True):
+            whole[part.rows] = values
     rarity = fit_rarity(reduced, series, span, lookahead.smoothing)
     criterion = CalibratedCriterion(calibration, context, rarity)
     motion = measure_motion(X, series, window_size, lookahead.total)

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from skmemto._rarity import ALARMING_RARITY
 from skmemto._tails import fit_tail
 
-# What "auto" takes as an anomaly: of the calibrated criterion the rarity itself, three
-# in a thousand normal rows; of other scores what one in a thousand would exceed.
-ALARMING_RARITY = 2.5
+# What "auto" takes as an anomaly: of the calibrated criterion what is alarmingly rare;
+# of other scores what one in a thousand would exceed.
 _RISK = 1e-3
 
 

@@ -19,7 +19,7 @@ from toy import run, write_toy
 # functions checks the shapes of what it is given and returns. Before any import of it.
 install_import_hook("skmemto._nn", "beartype.beartype")
 
-from skmemto import AnomalyTransformerDetector, MEMTODetector  # noqa: E402
+from skmemto import AnomalyTransformerDetector, MEMTODetector, _rarity  # noqa: E402
 from skmemto._context import Context  # noqa: E402
 from skmemto._criteria import CalibratedCriterion  # noqa: E402
 from skmemto._nn.anomaly_transformer import (  # noqa: E402
@@ -92,9 +92,19 @@ def make_calibrated(calibration, span, edge=1.0):
     at_edge = np.full((1, n_features), edge)
     context = Context(np.array([1]), np.ones((1, n_features)), at_edge, at_edge)
     scopes = [
-        Tail(np.linspace(0, 1, 5), np.linspace(0, x, 5), x, 0.0, 9) for x in (2, 1, 0.5)
+        Tail(np.linspace(0, 1, 5), np.linspace(0, x, 5), x, 0.0, 9)
+        for x in (2, 1, 0.5, 0.7)
     ]
-    return CalibratedCriterion(calibration, context, Rarity(span, 0.4, *scopes))
+    return CalibratedCriterion(calibration, context, Rarity(span, 0.4, 0.5, *scopes))
+
+
+# For `naive_scores.rarity_of_rows`.
+RARITY_LIMITS = {
+    "decades": {"alone": _rarity._DECADES_ALONE},
+    "most": {"alone": _rarity.ALARMING_RARITY, "wide": _rarity._LARGEST_OF_WIDER},
+    "room": _rarity._ROOM_BEYOND,
+    "halfway": _rarity._HALFWAY,
+}
 
 
 @pytest.fixture

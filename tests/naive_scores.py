@@ -310,25 +310,36 @@ def rarity(score, tail):
 
 
 def rarity_of_rows(
-    worst, mean, rarity_of, *, wider_span, decades_alone, largest_of_wider, share_beyond
+    worst, latent, mean, rarity_of, *, wider_span, most, decades, **limits
 ):
     """The largest rarity of the three scopes; NaN takes what the wider ones say."""
-    near, wide = (
-        smooth(mean, span, rarity_of.typical, rarity_of.lookahead)
-        for span in (rarity_of.span, wider_span)
+    near, wide, wide_latent = (
+        smooth(values, span, typical, rarity_of.lookahead)
+        for values, span, typical in (
+            (mean, rarity_of.span, rarity_of.typical),
+            (mean, wider_span, rarity_of.typical),
+            (latent, wider_span, rarity_of.typical_latent),
+        )
     )
     rarities = []
-    for by_itself, with_neighbours, in_surroundings in zip(
-        worst, near, wide, strict=True
-    ):
-        scopes = [rarity(with_neighbours, rarity_of.near)]
-        if not math.isnan(by_itself):
-            scopes.append(rarity(by_itself, rarity_of.alone) - decades_alone)
-        of_wider = rarity(in_surroundings, rarity_of.wide)
-        if of_wider > largest_of_wider:
-            of_wider = largest_of_wider + share_beyond * (of_wider - largest_of_wider)
-        rarities.append(max(*scopes, of_wider))
+    for row in range(len(worst)):
+        scopes = [rarity(near[row], rarity_of.near)]
+        if not math.isnan(worst[row]):
+            by_itself = rarity(worst[row], rarity_of.alone) - decades["alone"]
+            scopes.append(with_limit(by_itself, most["alone"], **limits))
+        of_latent = rarity(wide_latent[row], rarity_of.wide_latent)
+        of_latent = with_limit(of_latent, most["wide"], **limits)
+        of_mean = rarity(wide[row], rarity_of.wide)
+        scopes.append(with_limit((of_mean + of_latent) / 2, most["wide"], **limits))
+        rarities.append(max(scopes))
     return np.array(rarities)
+
+
+def with_limit(value, most, *, room, halfway):
+    """In full up to the limit, and beyond never more than the room there is."""
+    if value <= most:
+        return value
+    return most + room * (value - most) / (value - most + halfway)
 
 
 # ---------------------------------------------------------------- stuck, and events

@@ -8,10 +8,10 @@ import naive_scores as naive
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import DETECTORS, QUICK, make_waves, punch_holes
+from conftest import DETECTORS, QUICK, RARITY_LIMITS, make_waves, punch_holes
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmemto import _criteria, _rarity
+from skmemto import _criteria
 from skmemto._rarity import wider_span
 from skmemto._thresholds import ALARMING_RARITY
 from skmemto.exceptions import (
@@ -105,19 +105,20 @@ def test_scores_equal_naive(detector):
     criterion = detector.normal_.criterion
     scale, limit = detector.error_scale_ * detector.range_factor_, detector.error_limit_
     worst, mean = [], []
-    for row, values in enumerate(detector.deviations(X, groups=groups).input):
+    deviations = detector.deviations(X, groups=groups)
+    latent = deviations.latent
+    for row, values in enumerate(deviations.input):
         values = values / naive.context_factor(row, series, criterion.context)
         worst.append(naive.worst(values, scale, limit, _criteria._SHARE_BEYOND_ALONE))
         mean.append(naive.power_mean(values, scale, limit, _criteria._SHARE_BEYOND))
     rarities = [
         naive.rarity_of_rows(
             worst[start:stop],
+            latent[start:stop],
             mean[start:stop],
             criterion.rarity,
             wider_span=wider_span(criterion.rarity.span),
-            decades_alone=_rarity._DECADES_ALONE,
-            largest_of_wider=_rarity._LARGEST_OF_WIDER,
-            share_beyond=_rarity._SHARE_BEYOND,
+            **RARITY_LIMITS,
         )
         for start, stop in series
     ]

@@ -38,7 +38,7 @@ LAYERS = [
     {"_frames", "_links"},
     {"_tails", "_plants", "_nn", "_nn.shapes", "metrics._labels"},
     # What a score is made of, what networks are made of, metrics.
-    {"_blockwise", "_context", "_levels", "_stuck", "_thresholds", "datasets"},
+    {"_blockwise", "_context", "_levels", "_stuck", "datasets"},
     {"_following"},
     {"_nn.network", "_nn.layers", "_nn.memory", "_bounds", "_smoothing"},
     {"metrics._affiliation", "metrics._comparison", "metrics._events"},
@@ -46,6 +46,7 @@ LAYERS = [
     {"_saved", "_training_state"},
     {"_windows", "_history", "_auto", "_nn.memto", "_nn.anomaly_transformer"},
     {"metrics._scorers", "_rarity"},
+    {"_thresholds"},
     # Networks and windows come together.
     {"_training", "_inference", "_reservoir", "metrics"},
     {"_reporting", "_deviations", "_memory_items"},

@@ -247,9 +247,9 @@ def test_calibrated_deviations_are_those_in_full_context():
     assert_array_equal(ratios[~at_edge], scaled[~at_edge])
     expected = limited(ratios, CALIBRATION.largest)
     assert_array_equal(criterion.ratios(deviations, two), expected)
-    of_ratios = reduce_ratios(expected, CALIBRATION.largest)
+    worst, mean = reduce_ratios(expected, CALIBRATION.largest)
     for array, of_expected in zip(
-        criterion.reduce(deviations, two), of_ratios, strict=True
+        criterion.reduce(deviations, two), (worst, deviations.latent, mean), strict=True
     ):
         assert_array_equal(array, of_expected)
 
@@ -272,7 +272,7 @@ def test_channels_that_have_moved_on_are_measured_by_their_new_level():
     following = CalibratedCriterion(
         calibration, criterion.context, criterion.rarity, LevelFollower(levels, one)
     )
-    (worst, mean), (rebased, _) = (
+    (worst, _, mean), (rebased, *_) = (
         c.reduce(deviations, one) for c in (criterion, following)
     )
     assert_array_equal(rebased[:101], worst[:101])  # the alarm begins as ever
@@ -292,7 +292,7 @@ def test_what_comes_on_top_of_a_change_is_seen():
     levels = Levels(20, quiet, quiet, np.full(3, 200.0))
     follower = LevelFollower(levels, one)
     following = CalibratedCriterion(calibration, usual.context, usual.rarity, follower)
-    (worst, _), (rebased, _) = (c.reduce(deviations, one) for c in (usual, following))
+    (worst, *_), (rebased, *_) = (c.reduce(deviations, one) for c in (usual, following))
     assert rebased[125] < 0.8 * worst[125]
     assert rebased[130] > 0.8 * worst[130]
 

@@ -66,7 +66,8 @@ def test_it_is_a_loop_over_windows(window_size, stride):
     [
         (50, 1, [4]),  # 200 steps, the first multiple of 8 that is 100 or more
         (50, 5, [8]),
-        (50, 9, [44]),
+        (50, 9, [20]),
+        (50, 21, [44]),
         (50, 44, [44]),
         (50, 45, [44, 44]),
         (10, 12, [12]),
@@ -74,7 +75,8 @@ def test_it_is_a_loop_over_windows(window_size, stride):
         (10, 700, [208] * 4),
         (1, 1, [104]),
         (1, 105, [400]),
-        (1, 401, [2048]),
+        (1, 401, [1000]),
+        (1, 1001, [2048]),
         (257, 3, [7]),  # no multiple of 8 is that small
         (2048, 2, [1, 1]),
         (3000, 3, [1, 1, 1]),
@@ -210,7 +212,8 @@ def test_each_row_has_a_window_of_its_own(window_size, lookahead):
         (1, 50, [2]),
         (2, 50, [2]),
         (3, 50, [8]),
-        (9, 50, [40]),
+        (9, 50, [20]),
+        (21, 50, [40]),
         (41, 50, [40, 40]),
         (1, 1, [100]),
         (3, 2000, [1, 1, 1]),

@@ -3,47 +3,47 @@
 import naive_scores as naive
 import numpy as np
 import pytest
+from conftest import RARITY_LIMITS
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.signal import lfilter
 
-from skmemto import _history, _rarity
-from skmemto._rarity import Rarity, Reduced, fit_rarity, wider_span
+from skmemto import _history
+from skmemto._rarity import Rarity, Reduced, fit_rarity, limited, wider_span
 from skmemto._tails import Tail, fit_tail
 
-SETTINGS = {
-    "decades_alone": _rarity._DECADES_ALONE,
-    "largest_of_wider": _rarity._LARGEST_OF_WIDER,
-    "share_beyond": _rarity._SHARE_BEYOND,
-}
 SERIES = np.array([[0, 150], [150, 160], [160, 404]])
 LEVELS = np.linspace(0, 2, 9)
 BY_HAND = Rarity(
     span=7,
     typical=1.0,
+    typical_latent=-2.0,
     alone=Tail(LEVELS, np.linspace(0, 4, 9) ** 1.5, 0.8, 0.3, 9),
     near=Tail(LEVELS, np.linspace(0.5, 1.6, 9), 0.1, 0.0, 9),
     wide=Tail(LEVELS, np.linspace(0.8, 1.3, 9), 0.05, 0.1, 9),
+    wide_latent=Tail(LEVELS, np.linspace(-2.2, -1.6, 9), 0.1, 0.2, 9),
 )
 
 
 def independent(n, seed=0):
     """Rows of which nothing follows for the next ones, as skewed as real ones are."""
     values = np.random.RandomState(seed).gamma(4, 0.25, size=(n, 3))
-    return Reduced(values.max(axis=1), values.mean(axis=1))
+    latent = np.random.RandomState(seed + 1000).gamma(2, size=n)
+    return Reduced(values.max(axis=1), latent, values.mean(axis=1))
 
 
 def connected(n, seed=0):
     """Rows that go up and down slowly."""
-    noise = np.random.RandomState(seed).standard_normal((n + 100, 2))
+    noise = np.random.RandomState(seed).standard_normal((n + 100, 3))
     slow = lfilter([0.3], [1.0, -0.95], noise, axis=0)[100:]
-    worst, mean = np.exp(0.4 * slow).T
-    return Reduced(np.maximum(worst, mean), mean)
+    worst, mean, latent = np.exp(0.4 * slow).T
+    return Reduced(np.maximum(worst, mean), latent - 3, mean)
 
 
 def with_gaps(reduced, *rows):
-    worst, mean = reduced.worst.copy(), reduced.mean.copy()
-    worst[list(rows)] = mean[list(rows)] = np.nan
-    return Reduced(worst, mean)
+    holed = copied(reduced)
+    for values in holed:
+        values[list(rows)] = np.nan
+    return holed
 
 
 def copied(reduced):
@@ -57,7 +57,7 @@ def of_series(rarity, reduced):
 
 def steady(n, value=1.0):
     """Rows of which every one is the same, and typical."""
-    return Reduced(np.full(n, value), np.full(n, value))
+    return Reduced(np.full(n, value), np.full(n, -2.0), np.full(n, value))
 
 
 # ---------------------------------------------------------------- scoring
@@ -71,19 +71,20 @@ def test_rarities_equal_naive(monkeypatch, span, lookahead, blocks_of):
     reduced.worst[30] = 40.0
     reduced.mean[100:140] *= 3
     rarity = BY_HAND._replace(span=span, lookahead=lookahead)
-    width = {"wider_span": 1 if span == 1 else 5 * span}
-    expected = naive.rarity_of_rows(*reduced, rarity, **width, **SETTINGS)
+    width = {"wider_span": 1 if span == 1 else 20 * span}
+    expected = naive.rarity_of_rows(*reduced, rarity, **width, **RARITY_LIMITS)
     if span == 1:  # nothing is known of a row by its neighbours
         expected[np.isnan(reduced.mean)] = np.nan
     assert_allclose(of_series(rarity, reduced), expected, rtol=1e-8)
 
 
 def test_nothing_is_smoothed_nor_surrounded_with_span_1():
-    assert (wider_span(1), wider_span(2), wider_span(20)) == (1, 10, 100)
+    assert (wider_span(1), wider_span(2), wider_span(20)) == (1, 40, 400)
 
 
 def test_a_row_without_a_value_is_as_rare_as_what_is_around():
-    calm, wild = steady(99), Reduced(np.ones(99), np.full(99, 5.0))
+    calm = steady(99)
+    wild = calm._replace(mean=np.full(99, 5.0))
     of_calm, of_wild = (
         of_series(BY_HAND, with_gaps(rows, 50))[50] for rows in (calm, wild)
     )
@@ -95,7 +96,7 @@ def test_a_row_without_a_value_is_as_rare_as_what_is_around():
 @pytest.mark.parametrize("scope", ["worst", "mean"])
 def test_scores_never_stop_rising(scope):
     """However large a deviation is, a larger one is rarer still."""
-    sizes = np.logspace(0.7, 9, 30)
+    sizes = np.logspace(1.2, 9, 30)
     peaks = []
     for size in sizes:
         reduced = steady(99)
@@ -110,26 +111,43 @@ def test_a_spike_is_a_spike():
     reduced = steady(99)
     reduced.worst[50] = 1000.0
     rarity = of_series(BY_HAND, reduced)
-    assert rarity[50] > 5
+    assert 2.5 < rarity[50] < 3
     assert (np.delete(rarity, 50) < 1.5).all()
 
 
 def test_a_row_by_itself_has_to_be_rarer_by_a_decade():
     """As rare by itself as the others are with their neighbours: that does not count"""
     never = Tail(LEVELS, np.full(9, 1e9), 1.0, 0.0, 9)
-    rarity = BY_HAND._replace(near=never, wide=never)
-    worst = np.array([9.0, 14.0, 60.0])
+    rarity = BY_HAND._replace(near=never, wide=never, wide_latent=never)
+    worst = np.array([rarity.alone.score(r) for r in (2.5, 3.49, 3.51, 100)])
     by_itself = rarity.alone.rarity(worst)
-    assert_allclose(of_series(rarity, Reduced(worst, np.ones(3))), by_itself - 1)
+    scores = of_series(rarity, Reduced(worst.copy(), *np.ones((2, 4))))
+    assert_array_equal(scores > 2.5, by_itself > 3.5)
+    assert (np.diff(scores) > 0).all()
+    assert_allclose(scores[0], 1.5)
+    assert scores[-1] < 3, "it does not outrank what is odd for a while"
 
 
 def test_the_wider_surroundings_alone_raise_no_alarm():
     never = Tail(LEVELS, np.full(9, 1e9), 1.0, 0.0, 9)
-    rarity = BY_HAND._replace(near=never, alone=never)
-    means = np.linspace(0.5, 20, 400)
-    scores = of_series(rarity, Reduced(np.ones(400), means))
-    assert (np.diff(scores[:-50]) >= 0).all(), "it still tells rows apart"
-    assert 1.5 < scores.max() < 2.5 < rarity.wide.rarity(means).max()
+    rarity = BY_HAND._replace(span=2, near=never, alone=never)
+    means, latent = np.linspace(1, 20, 400), np.linspace(-2, 90, 400)
+    scores = of_series(rarity, Reduced(np.ones(400), latent, means))
+    assert (np.diff(scores[:-70]) > 0).all(), "it still tells rows apart"
+    assert 1.5 < scores.max() < 2.0 < rarity.wide.rarity(means).max()
+
+
+@pytest.mark.parametrize("odd", ["mean", "latent"])
+def test_surroundings_count_by_both_deviations(odd):
+    """By the mean of what they say, and the latent one by no more than the limit."""
+    never = Tail(LEVELS, np.full(9, 1e9), 1.0, 0.0, 9)
+    rarity, reduced = BY_HAND._replace(span=2, near=never, alone=never), steady(500)
+    getattr(reduced, odd)[:] = 1.2 if odd == "mean" else -1.3
+    of_mean = rarity.wide.rarity(reduced.mean[250:251])
+    of_latent = rarity.wide_latent.rarity(reduced.latent[250:251])
+    assert (of_latent > 3) == (odd == "latent")
+    expected = (of_mean + limited(of_latent, 1.5)) / 2
+    assert_allclose(of_series(rarity, reduced)[250], expected, rtol=1e-3)
 
 
 # ---------------------------------------------------------------- learning
@@ -145,7 +163,7 @@ def test_what_is_learned_equals_naive():
     known = ~np.isnan(reduced.mean)
     typical = naive.mean(naive.known(reduced.mean))
     scopes = {"alone": (0, reduced.worst[known])}
-    for scope, span in (("near", 7), ("wide", 35)):
+    for scope, span in (("near", 7), ("wide", 140)):
         parts = [reduced.mean[slice(*bounds)] for bounds in SERIES]
         smoothed = [naive.smooth(part, span, typical) for part in parts]
         # New rows deviate more than those that were learned, and averages show it.
@@ -223,7 +241,7 @@ def test_where_nothing_ever_deviated_anything_is_news():
 
 def test_a_series_ends_where_it_ends():
     """What is at the end of one says nothing of the beginning of the next."""
-    high = Reduced(np.full(200, 3.0), np.full(200, 3.0))
+    high = Reduced(*np.full((3, 200), 3.0))
     both = Reduced(*map(np.concatenate, zip(independent(200), high, strict=True)))
     apart, together = (
         learned(both, span=20, series=np.array(series))

@@ -3,10 +3,10 @@
 import naive_scores as naive
 import numpy as np
 import pytest
-from conftest import make_calibrated, make_waves, punch_holes
+from conftest import RARITY_LIMITS, make_calibrated, make_waves, punch_holes
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmemto import _blockwise, _context, _criteria, _levels, _rarity, _scoring
+from skmemto import _blockwise, _context, _criteria, _levels, _scoring
 from skmemto._context import piece_bounds
 from skmemto._criteria import (
     Calibration,
@@ -50,7 +50,7 @@ def make(name, span):
     }[name]
 
 
-def naive_rarities(squares, series, criterion):
+def naive_rarities(squares, latent, series, criterion):
     """Score rows from their deviations (n, F), each series for itself."""
     scale, limit = criterion.calibration
     squares = np.array(
@@ -65,12 +65,11 @@ def naive_rarities(squares, series, criterion):
     rarities = [
         naive.rarity_of_rows(
             worst[start:stop],
+            latent[start:stop],
             mean[start:stop],
             criterion.rarity,
             wider_span=wider_span(criterion.rarity.span),
-            decades_alone=_rarity._DECADES_ALONE,
-            largest_of_wider=_rarity._LARGEST_OF_WIDER,
-            share_beyond=_rarity._SHARE_BEYOND,
+            **RARITY_LIMITS,
         )
         for start, stop in series
     ]
@@ -83,7 +82,7 @@ def naive_rarities(squares, series, criterion):
 def naive_scores(name, deviations, span):
     _, squares, latent = deviations
     if name == "calibrated":
-        return naive_rarities(squares, SERIES, make(name, span))
+        return naive_rarities(squares, latent, SERIES, make(name, span))
     scores = []
     for start, stop in SERIES:
         of_series = squares[start:stop], latent[start:stop]
@@ -292,9 +291,11 @@ def test_rarities_of_new_rows_equal_naive():
     parts = list(less_context_more_deviation(squares)(SERIES))
     scores, unknown = score_rows(parts, SERIES, criterion)
     full = in_full(squares, SERIES)
-    assert_allclose(scores, naive_rarities(full, SERIES, criterion), rtol=1e-8)
+    latent = np.concatenate([part.latent for part in parts])
+    expected = naive_rarities(full, latent, SERIES, criterion)
+    assert_allclose(scores, expected, rtol=1e-8)
     assert_array_equal(np.flatnonzero(unknown), [60])
-    assert scores[31] > 4
+    assert scores[31] > 2.5
 
 
 def test_a_score_says_how_rare_it_is_on_normal_rows():
