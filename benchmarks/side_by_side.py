@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _markdown import markdown, succeeded
-from _report import CommandLine, Record, load_sets, run
+from _report import CommandLine, Record, judged, load_sets, run
 
 HERE = Path(__file__).resolve().parent
 FIGURES = {
@@ -49,7 +49,7 @@ def tasks(args: argparse.Namespace) -> Iterator[tuple[Record, Any]]:
     sides = {"other": args.other, "this": HERE.parent}
     wanted: list[tuple[str, str, dict[str, Any]]] = []
     for name, entities in load_sets(args).items():
-        for entity in entities:
+        for entity in judged(name, entities):
             of = {"data": str(args.data), "set": name, "entity": entity.name}
             wanted.append((name, "entity", of))
     if args.rows:

@@ -1,12 +1,13 @@
 """The scripts beside the field's benchmark, and of what repeats, on small data."""
 
+import json
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SMALL
+from conftest import BENCHMARKS, SMALL
 from toy import run, toy_entity, write_toy
 
 from skmemto.metrics import vus_pr
@@ -233,3 +234,55 @@ def test_pooled(load, measure):
     records, out = measure("pooled")
     assert records.groupby("models").size().tolist() == [2, 2]
     assert (records["fit_seconds"] > 0).all() and "| pooled start |" in out
+
+
+def side_by_side(load, monkeypatch, tmp_path, *options):
+    """Run it, but for the processes; what they are given is kept."""
+    script, worker = load("side_by_side"), load("_one_side")
+    monkeypatch.setattr(worker, "MEMTODetector", SMALL)
+    monkeypatch.setattr(worker, "N_CALLS", 2)
+    started = []
+
+    def run_here(command, env, **options):
+        task, arguments = json.loads(command[-1])
+        started.append((task, env["PYTHONPATH"], env["OMP_NUM_THREADS"]))
+        figures = getattr(worker, task)(**arguments)
+        return SimpleNamespace(returncode=0, stdout=f"noise\n{json.dumps(figures)}\n")
+
+    monkeypatch.setattr(script, "subprocess", SimpleNamespace(run=run_here))
+    other = tmp_path / "other"
+    (other / "skmemto").mkdir(parents=True)
+    write_toy(tmp_path)
+    options = ["--other", str(other), *options]
+    return *run(script, tmp_path, *options), started, str(other)
+
+
+@pytest.mark.filterwarnings("ignore::skmemto.exceptions.ShortHistoryWarning")
+def test_side_by_side(load, monkeypatch, tmp_path, capsys):
+    options = ("--rows", "300", "--features", "2", "--repeats", "2", "--groups", "2")
+    status, records, started, other = side_by_side(
+        load, monkeypatch, tmp_path, *options
+    )
+    assert status == 0 and len(records) == 2 * 2 + 2 * 2 + 3
+    assert [r["side"] for r in records[:4]] == ["other", "this"] * 2
+    this = str(BENCHMARKS.parent)
+    assert [where for _, where, _ in started[:4]] == [other, this] * 2
+    assert {threads for *_, threads in started} == {"1"}
+    assert records[-1]["side"] == "this, pooled start"
+    for record in records[:4]:
+        assert 0 < record["few_rows_seconds"] < record["fit_seconds"]
+        assert 0.5 < record["average_precision"] <= 1
+    out = capsys.readouterr().out
+    assert "| 300 x 2, this |" in out and "| 2 groups of 500 x 8, this |" in out
+
+
+def test_side_by_side_says_what_went_wrong(load, monkeypatch, tmp_path, capsys):
+    script = load("side_by_side")
+    failed = SimpleNamespace(returncode=1, stdout="", stderr="no such thing")
+    runs = SimpleNamespace(run=lambda *args, **kwargs: failed)
+    monkeypatch.setattr(script, "subprocess", runs)
+    with pytest.raises(RuntimeError, match="no such thing"):
+        script.measure(tmp_path, "long", {})
+    with pytest.raises(SystemExit):
+        script.main(["--other", str(tmp_path)])
+    assert "there is no skmemto in" in capsys.readouterr().err
