@@ -39,6 +39,7 @@ from skmemto._thresholds import (
     ALARMING_RARITY,
     enough_for_an_alarm,
     rarest_as_alarm,
+    rarity_threshold,
     threshold,
 )
 from skmemto._training import EpochReporter, Trainer
@@ -219,6 +220,7 @@ class BaseWindowDetector(
             level_span=settings.level_span,
             range_factor=self.range_factor_,
             lookahead=settings.lookahead,
+            threshold_of=partial(rarity_threshold, contamination=self.contamination),
         )
         self.offset_ = -self._threshold(X, series)
 

@@ -99,6 +99,7 @@ _RARITY: dict[str, _Expected] = {
     "span": _SPAN,
     "typical": _NOT_NEGATIVE,
     "typical_latent": _REAL,
+    "alarming": _REAL,
     "lookahead": _ROWS_OR_ALL,
     **_within("alone", _TAIL),
     **_within("near", _TAIL),

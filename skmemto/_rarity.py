@@ -7,6 +7,7 @@ known (`Tail`), and the largest counts: with its neighbours in full, the others 
 as they have earned it. A spike raises an alarm and no more, surroundings raise none.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +23,10 @@ from skmemto._tails import Tail, fit_tail
 ALARMING_RARITY = 2.5
 # A row by itself has to be so many decades rarer than with its neighbours.
 _DECADES_ALONE = 1.0
-# The span of the wider surroundings, in those of the neighbours. They count up to this
-# rarity and hardly beyond, and so raise no alarm: an anomaly would be as wide as they.
+# The span of the wider surroundings, in those of the neighbours. They count up to so
+# many decades below an alarm and hardly beyond: an anomaly would be as wide as they.
 _WIDER = 20
-_LARGEST_OF_WIDER = 1.5
+_DECADES_WIDER = 1.0
 # What counts up to a limit goes on to rise beyond it by so much at most, and by half of
 # that where it is so many decades rarer.
 _ROOM_BEYOND, _HALFWAY = 0.5, 25.0
@@ -49,6 +50,7 @@ class Rarity(NamedTuple):
     near: Tail
     wide: Tail
     wide_latent: Tail
+    alarming: float = ALARMING_RARITY  # what of the first two scopes is an alarm
     lookahead: int | None = None  # later rows that averages take in at most; None: all
 
     def of_series(self, reduced: Reduced) -> NDArray[np.float64]:
@@ -82,8 +84,8 @@ class Rarity(NamedTuple):
     def _close_by(
         self, worst: NDArray[np.float64], near: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        alone = self.alone.rarity(worst) - _DECADES_ALONE
-        return np.fmax(limited(alone, ALARMING_RARITY), self.near.rarity(near))
+        alone = limited(self.alone.rarity(worst) - _DECADES_ALONE, self.alarming)
+        return np.fmax(alone, self.near.rarity(near))
 
     def _further(
         self, wide: NDArray[np.float64], wide_latent: NDArray[np.float64]
@@ -93,7 +95,7 @@ class Rarity(NamedTuple):
         That of the latent deviation by itself as well: in channels that have moved on
         the input deviations are rebased, the latent one is not.
         """
-        most = _LARGEST_OF_WIDER
+        most = self.alarming - _DECADES_WIDER
         of_latent = limited(self.wide_latent.rarity(wide_latent), most)
         return limited((self.wide.rarity(wide) + of_latent) / 2, most)
 
@@ -105,26 +107,39 @@ def limited(rarity: NDArray[np.float64], most: float) -> NDArray[np.float64]:
 
 
 def fit_rarity(
-    reduced: Reduced, series: SeriesBounds, span: int, lookahead: int | None = None
+    reduced: Reduced,
+    series: SeriesBounds,
+    span: int,
+    lookahead: int | None = None,
+    threshold_of: Callable[[NDArray[np.float64]], float] = lambda _: ALARMING_RARITY,
 ) -> Rarity:
-    """Learn from the rows (n,) of normal series."""
+    """Learn from the rows (n,) of normal series.
+
+    `threshold_of` says what is an alarm, from the rarities of those rows.
+    """
     known = ~np.isnan(reduced.mean)
     typical, typical_latent = (
         float(values[known].mean()) for values in (reduced.mean, reduced.latent)
     )
     if not reduced.mean[known].any():
         span = 1  # nothing ever deviated: what does, does so by itself
-    alone = _fit_possible(reduced.worst[known], 0)
     # Averages hardly vary, and tell at once that new rows deviate a little more.
     more = overfitting(len(reduced.mean))
-    near, wide = (
-        _fit_possible(
-            more * _smooth_all(reduced.mean, series, s, typical, lookahead)[known], s
-        )
-        for s in (span, wider_span(span))
-    )
-    s = wider_span(span)
-    latent = _smooth_all(reduced.latent, series, s, typical_latent, lookahead)
+
+    def averaged(values: NDArray, width: int, usual: float) -> NDArray[np.float64]:
+        return _smooth_all(values, series, width, usual, lookahead)[known]
+
+    wider = wider_span(span)
+    wide = _fit_possible(more * averaged(reduced.mean, wider, typical), wider)
+    wide_latent = _fit_possible(averaged(reduced.latent, wider, typical_latent), wider)
+    alone = _fit_possible(reduced.worst[known], 0)
+    rarities = averaged(reduced.mean, span, typical)
+    near = _fit_possible(more * rarities, span)
+    worst = reduced.worst[known]
+    for rows in row_blocks(rarities):
+        of_alone = alone.rarity(worst[rows]) - _DECADES_ALONE
+        rarities[rows] = np.fmax(of_alone, near.rarity(rarities[rows]))
+    alarming = threshold_of(rarities)
     return Rarity(
         span,
         typical,
@@ -132,7 +147,8 @@ def fit_rarity(
         alone,
         near,
         wide,
-        _fit_possible(latent[known], s),
+        wide_latent,
+        alarming,
         lookahead,
     )
 

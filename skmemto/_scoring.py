@@ -123,6 +123,7 @@ def calibrate(
     level_span: int,
     range_factor: NDArray[np.float64],
     lookahead: Lookahead,
+    threshold_of: Callable[[NDArray[np.float64]], float],
 ) -> Normal:
     """Learn what deviations, levels and scores of normal rows are like.
 
@@ -140,6 +141,8 @@ def calibrate(
         How many times the range seen each channel may come to span.
     lookahead : Lookahead
         Later rows that count.
+    threshold_of : callable
+        Says from the rarities of the rows which is an alarm.
     """
     pieces = list(piece_bounds(series, window_size))
     sampled = np.unique(np.concatenate([_rows(bounds) for bounds in pieces]))
@@ -168,7 +171,7 @@ def calibrate(
         worst, mean = reduce_ratios(limited(ratios, largest), largest)
         for whole, values in zip(reduced, (worst, part.latent, mean), strict=True):
             whole[part.rows] = values
-    rarity = fit_rarity(reduced, series, span, lookahead.smoothing)
+    rarity = fit_rarity(reduced, series, span, lookahead.smoothing, threshold_of)
     criterion = CalibratedCriterion(calibration, context, rarity)
     motion = measure_motion(X, series, window_size, lookahead.total)
     return Normal(spread, criterion, levels, motion)

@@ -29,6 +29,17 @@ def rarest_as_alarm(rarities: NDArray[np.float64]) -> float:
     return min(float(highest.mean()), ALARMING_RARITY)
 
 
+def rarity_threshold(
+    rarities: NDArray[np.float64], contamination: float | Literal["auto"]
+) -> float:
+    """Return the threshold that belongs to `contamination`, of rarities (n,)."""
+    if contamination != "auto":
+        return threshold(rarities, contamination)
+    if enough_for_an_alarm(len(rarities)):
+        return ALARMING_RARITY
+    return rarest_as_alarm(rarities)
+
+
 def threshold(
     scores: NDArray[np.float64], contamination: float | Literal["auto"], gap: int = 0
 ) -> float:

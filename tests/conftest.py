@@ -100,8 +100,7 @@ def make_calibrated(calibration, span, edge=1.0):
 
 # For `naive_scores.rarity_of_rows`.
 RARITY_LIMITS = {
-    "decades": {"alone": _rarity._DECADES_ALONE},
-    "most": {"alone": _rarity.ALARMING_RARITY, "wide": _rarity._LARGEST_OF_WIDER},
+    "decades": {"alone": _rarity._DECADES_ALONE, "wide": _rarity._DECADES_WIDER},
     "room": _rarity._ROOM_BEYOND,
     "halfway": _rarity._HALFWAY,
 }

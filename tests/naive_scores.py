@@ -309,9 +309,7 @@ def rarity(score, tail):
     return tail.rarities[0]
 
 
-def rarity_of_rows(
-    worst, latent, mean, rarity_of, *, wider_span, most, decades, **limits
-):
+def rarity_of_rows(worst, latent, mean, rarity_of, *, wider_span, decades, **limits):
     """The largest rarity of the three scopes; NaN takes what the wider ones say."""
     near, wide, wide_latent = (
         smooth(values, span, typical, rarity_of.lookahead)
@@ -321,16 +319,16 @@ def rarity_of_rows(
             (latent, wider_span, rarity_of.typical_latent),
         )
     )
-    rarities = []
+    rarities, most = [], rarity_of.alarming - decades["wide"]
     for row in range(len(worst)):
         scopes = [rarity(near[row], rarity_of.near)]
         if not math.isnan(worst[row]):
             by_itself = rarity(worst[row], rarity_of.alone) - decades["alone"]
-            scopes.append(with_limit(by_itself, most["alone"], **limits))
+            scopes.append(with_limit(by_itself, rarity_of.alarming, **limits))
         of_latent = rarity(wide_latent[row], rarity_of.wide_latent)
-        of_latent = with_limit(of_latent, most["wide"], **limits)
+        of_latent = with_limit(of_latent, most, **limits)
         of_mean = rarity(wide[row], rarity_of.wide)
-        scopes.append(with_limit((of_mean + of_latent) / 2, most["wide"], **limits))
+        scopes.append(with_limit((of_mean + of_latent) / 2, most, **limits))
         rarities.append(max(scopes))
     return np.array(rarities)
 

@@ -55,7 +55,7 @@ def peak_bytes(function, X):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(("criterion", "n_arrays"), [("calibrated", 2), ("softmax", 3)])
+@pytest.mark.parametrize(("criterion", "n_arrays"), [("calibrated", 3), ("softmax", 3)])
 def test_memory_is_that_of_few_numbers_a_row(
     tmp_path, monkeypatch, criterion, n_arrays
 ):

@@ -112,12 +112,12 @@ def test_one_value_is_too_few_to_know_a_channel(make_detector, waves):
 
 def test_long_gap_keeps_pieces_equal_to_the_whole(make_detector, waves):
     detector = make_detector(smoothing=3).fit(waves)
-    new = make_waves(n_samples=1600, seed=1)
+    new = make_waves(n_samples=4000, seed=1)
     new[395:400] += 100
-    new[400:1200] = np.nan
+    new[400:2400] = np.nan
     whole = detector.score_samples(new)
-    overlap = 200
-    for start in range(0, 1600, 160):
+    overlap = 800
+    for start in range(0, 4000, 160):
         first = max(0, start - overlap)
         piece = detector.score_samples(new[first : start + 160 + overlap])
         piece = piece[start - first :][:160]

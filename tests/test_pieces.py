@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 
 from skmemto import MEMTODetector
 
-X = make_waves(1501)
+X = make_waves(6001)
 X[700:710] *= 3
 
 
@@ -29,7 +29,7 @@ def test_default_criterion(window_size):
     detector = fitted(window_size=window_size)
     half = max(1, window_size // 2)
     whole = detector.score_samples(X)
-    in_pieces = score_in_pieces(detector, 50 * half, 40 * half)
+    in_pieces = score_in_pieces(detector, 200 * half, 40 * half)
     assert_close(in_pieces, whole)
     # It takes the overlap.
     if window_size > 1:
@@ -41,7 +41,7 @@ def test_default_criterion(window_size):
 @pytest.mark.parametrize("stride, span", [(5, 7), (16, 1), (1, 3)])
 def test_other_strides_and_spans(stride, span):
     detector = fitted(score_stride=stride, smoothing=span)
-    overlap = stride * -(-(16 + 60 * span) // stride)
+    overlap = stride * -(-(16 + 240 * span) // stride)
     assert_close(
         score_in_pieces(detector, overlap, 20 * stride), detector.score_samples(X)
     )
@@ -57,7 +57,7 @@ def test_dask_array():
     da = pytest.importorskip("dask.array")
     detector = fitted()
     half = detector.window_size_ // 2
-    overlap, piece = 50 * half, 50 * half
+    overlap, piece = 200 * half, 200 * half
     n_pieces = len(X) // piece
     lengths = (piece,) * (n_pieces - 1) + (len(X) - piece * (n_pieces - 1),)
     scores = da.from_array(X, chunks=(lengths, -1)).map_overlap(

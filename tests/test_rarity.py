@@ -137,6 +137,30 @@ def test_the_wider_surroundings_alone_raise_no_alarm():
     assert 1.5 < scores.max() < 2.0 < rarity.wide.rarity(means).max()
 
 
+@pytest.mark.parametrize("share", [0.3, 0.05, 0.001])
+def test_limits_are_by_what_is_an_alarm(share):
+    """Whatever share of the training rows is: surroundings are none, nor near it."""
+    rows = independent(3000)
+    rarity = fit_rarity(
+        copied(rows),
+        np.array([[0, 3000]]),
+        5,
+        threshold_of=lambda rarities: np.quantile(rarities, 1 - share),
+    )
+    assert_allclose(
+        (of_series(rarity, rows) > rarity.alarming).mean(), share, atol=1e-3
+    )
+    new = rows._replace(latent=rows.latent + 1000)
+    new.mean[1000:1010] = 100.0
+    alarms = np.flatnonzero(of_series(rarity, new) > rarity.alarming)
+    usual = np.flatnonzero(of_series(rarity, rows) > rarity.alarming)
+    assert set(range(1000, 1010)) < set(alarms)
+    assert all(990 < row < 1020 or row in usual for row in alarms)
+    never = Tail(LEVELS, np.full(9, 1e9), 1.0, 0.0, 9)
+    further = of_series(rarity._replace(alone=never, near=never), new)
+    assert further.max() < max(rarity.alarming - 0.5, 0.1)
+
+
 @pytest.mark.parametrize("odd", ["mean", "latent"])
 def test_surroundings_count_by_both_deviations(odd):
     """By the mean of what they say, and the latent one by no more than the limit."""

@@ -18,7 +18,7 @@ from skmemto._criteria import (
 from skmemto._deviations import RowDeviations
 from skmemto._levels import LevelFollower
 from skmemto._lookahead import Lookahead
-from skmemto._rarity import wider_span
+from skmemto._rarity import ALARMING_RARITY, wider_span
 from skmemto._scoring import calibrate, score_rows, share_out
 
 SERIES = np.array([[0, 50], [50, 53], [53, 90]])
@@ -200,6 +200,7 @@ def calibrated(squares, X=None, lookahead=Lookahead()):  # noqa: B008 - a tuple
         level_span=LEVEL_SPAN,
         range_factor=RANGE_FACTOR,
         lookahead=lookahead,
+        threshold_of=lambda rarities: ALARMING_RARITY,
     )
 
 
@@ -353,6 +354,7 @@ def calibration_of(*columns):
         np.zeros(squares.shape), deviations_of, one, window_size=WINDOW, span=SPAN,
         level_span=LEVEL_SPAN, range_factor=np.ones(len(columns)),
         lookahead=Lookahead(),
+        threshold_of=lambda rarities: ALARMING_RARITY,
     )  # fmt: skip
     return normal, normal.criterion.calibration
 

@@ -8,6 +8,7 @@ from skmemto._thresholds import (
     ALARMING_RARITY,
     enough_for_an_alarm,
     rarest_as_alarm,
+    rarity_threshold,
     threshold,
 )
 
@@ -111,3 +112,10 @@ def test_an_alarm_need_not_be_rarer_than_with_many_rows():
 @pytest.mark.parametrize("rarities", [[0.7], [0.7, 0.7], [9.0] * 300])
 def test_where_all_rows_are_alike_none_is_an_alarm_by_its_rank(rarities):
     assert rarest_as_alarm(np.array(rarities)) == ALARMING_RARITY
+
+
+def test_what_is_an_alarm_by_contamination():
+    few, many = np.linspace(0, 2, 200), np.linspace(0, 3, 2000)
+    assert rarity_threshold(many, "auto") == ALARMING_RARITY
+    assert rarity_threshold(few, "auto") == rarest_as_alarm(few)
+    assert rarity_threshold(many, 0.1) == pytest.approx(2.7)
