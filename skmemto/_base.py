@@ -28,6 +28,7 @@ from skmemto._messages import warn_of_absurd, warn_of_drift, warn_of_short_histo
 from skmemto._model_state import LEARNED, from_plain, to_plain
 from skmemto._nn.network import WindowNetwork, build_empty, pack, unpack
 from skmemto._parameters import SharedParameters
+from skmemto._rarity import ALARMING_RARITY
 from skmemto._reporting import FitReporter
 from skmemto._reservoir import fill
 from skmemto._saved import SavedState
@@ -36,7 +37,6 @@ from skmemto._scoring import as_score_samples, calibrate, score_rows
 from skmemto._series import SeriesBounds, hold_out_tails, split_series, with_values
 from skmemto._settings import Settings
 from skmemto._thresholds import (
-    ALARMING_RARITY,
     enough_for_an_alarm,
     rarest_as_alarm,
     rarity_threshold,

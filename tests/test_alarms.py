@@ -12,8 +12,7 @@ from conftest import DETECTORS, QUICK, RARITY_LIMITS, make_waves, punch_holes
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmemto import _criteria
-from skmemto._rarity import wider_span
-from skmemto._thresholds import ALARMING_RARITY
+from skmemto._rarity import ALARMING_RARITY, wider_span
 from skmemto.exceptions import (
     AbsurdValueWarning,
     DataDriftWarning,
