@@ -125,7 +125,8 @@ class MEMTODetector(ExplainingDetector):
         in (0, 0.5]. "auto": with "calibrated", rows that are rarer than three in a
         thousand normal ones (a score below -2.5; of 300 training rows or fewer, the
         rarest); otherwise it extrapolates the tail of the training scores to a risk of
-        0.001 (peaks over threshold [2]_).
+        0.001 (peaks over threshold [2]_). Another share also moves the limits of the
+        calibrated score, so that only what is odd close by becomes an alarm (Notes).
     device : str, default="auto"
         Torch device, such as "cpu" or "cuda:1". "auto" takes CUDA or MPS where there
         is one.
@@ -181,18 +182,18 @@ class MEMTODetector(ExplainingDetector):
     rows scores as low. The ISD of each channel is divided by `error_scale_` and
     `range_factor_`, and counts in full up to `error_limit_`, beyond by its logarithm.
     Rows are looked at in three scopes: the power mean of order 4 over the channels,
-    averaged over `smoothing` rows; the worst channel of the row by itself, which has
-    to be a decade rarer and counts up to 2.5, an alarm, and never beyond 3; and over
-    twenty times as many rows as `smoothing` the mean of how rare that power mean and
-    the LSD are, which counts up to a rarity of 1.5 and never beyond 2, so
-    that it tells rows apart and raises no alarm. How rare each is follows from the
-    training data, stretched by how few of its rows are independent, and extrapolated by
-    a generalised Pareto distribution [2]_. Averages are taken as larger by 80 / n of n
-    rows, since those learned from are reconstructed better than others. Rows at the
-    ends of a series, and of series shorter than the window, are measured by how well
-    rows with as little context are reconstructed. A channel that always moves and then
-    repeats its value four times or more is stuck: those rows are as rare as one in all
-    training rows.
+    averaged over `smoothing` rows; the worst channel of the row by itself, which has to
+    be a decade rarer and counts up to an alarm, 2.5 or what `contamination` makes it,
+    and hardly beyond; and over twenty times as many rows as `smoothing` the mean of how
+    rare that power mean and the LSD are, which counts up to a decade below an alarm and
+    never to within half of one, so that it tells rows apart and raises none. How rare
+    each is follows from the training data, stretched by how few of its rows are
+    independent, and extrapolated by a generalised Pareto distribution [2]_. Averages
+    are taken as larger by 80 / n of n rows, since those learned from are reconstructed
+    better than others. Rows at the ends of a series, and of series shorter than the
+    window, are measured by how well rows with as little context are reconstructed. A
+    channel that always moves and then repeats its value four times or more is stuck:
+    those rows are as rare as one in all training rows.
 
     Absurd values, far from all others of their channel, are missing where normal data
     are learned from (with an ``AbsurdValueWarning``), and are never shown to the
