@@ -102,8 +102,9 @@ class Rarity(NamedTuple):
 
 def limited(rarity: NDArray[np.float64], most: float) -> NDArray[np.float64]:
     """Let rarities (n,) count in full up to `most`; beyond they go on to rise a bit."""
-    excess = np.maximum(rarity - most, 0.0)
-    return np.minimum(rarity, most) + _ROOM_BEYOND * excess / (excess + _HALFWAY)
+    excess = np.maximum(rarity - most, 0.0)  # may be infinite
+    beyond = 1 - _HALFWAY / (excess + _HALFWAY)
+    return np.minimum(rarity, most) + _ROOM_BEYOND * beyond
 
 
 def fit_rarity(

@@ -128,6 +128,15 @@ def test_a_row_by_itself_has_to_be_rarer_by_a_decade():
     assert scores[-1] < 3, "it does not outrank what is odd for a while"
 
 
+def test_what_is_limited_goes_on_to_rise_but_never_by_the_room_there_is():
+    rarities = np.array([-1.0, 0.0, 2.5, 2.6, 27.5, 1e3, 1e6, np.inf])
+    found = limited(rarities, 2.5)
+    assert_array_equal(found[:3], rarities[:3])
+    assert (np.diff(found) > 0).all()
+    assert_allclose(found[[4, -1]], [2.75, 3.0])
+    assert np.isnan(limited(np.array([np.nan]), 2.5))
+
+
 def test_the_wider_surroundings_alone_raise_no_alarm():
     never = Tail(LEVELS, np.full(9, 1e9), 1.0, 0.0, 9)
     rarity = BY_HAND._replace(span=2, near=never, alone=never)
