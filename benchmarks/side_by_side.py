@@ -74,7 +74,7 @@ def tasks(args: argparse.Namespace) -> Iterator[tuple[Record, Any]]:
 
 
 def table(records: pd.DataFrame) -> str:
-    """Of each task the sums of seconds, least ms and mean AP; shares of the other's."""
+    """Of each task the sums of seconds, median ms, mean AP; shares of the other's."""
     rows = {}
     for task, group in succeeded(records).groupby("task", sort=False):
         of = {side: summary(part) for side, part in group.groupby("side", sort=False)}

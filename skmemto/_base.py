@@ -38,7 +38,6 @@ from skmemto._series import SeriesBounds, hold_out_tails, split_series, with_val
 from skmemto._settings import Settings
 from skmemto._thresholds import (
     enough_for_an_alarm,
-    rarest_as_alarm,
     rarity_threshold,
     threshold,
 )
@@ -210,7 +209,7 @@ class BaseWindowDetector(
     def _calibrate(self, X: NDArray, series: SeriesBounds) -> None:
         """Learn what deviations and scores are like on normal data."""
         settings = Settings.of(self, self.window_size_, self._temperature())
-        self.settings_ = settings
+        self.settings_, share = settings, self.contamination
         self.normal_ = calibrate(
             X,
             partial(self._reconstructor().deviations, X, normal=True),
@@ -220,21 +219,21 @@ class BaseWindowDetector(
             level_span=settings.level_span,
             range_factor=self.range_factor_,
             lookahead=settings.lookahead,
-            threshold_of=partial(rarity_threshold, contamination=self.contamination),
+            threshold_of=partial(rarity_threshold, contamination=share, n_rows=len(X)),
         )
         self.offset_ = -self._threshold(X, series)
 
     def _threshold(self, X: NDArray, series: SeriesBounds) -> float:
         """Choose the score that is an alarm; peaks that smoothing joins are one."""
-        by_rarity = self.settings_.is_calibrated and self.contamination == "auto"
-        if by_rarity:
+        calibrated = self.settings_.is_calibrated
+        if calibrated and self.contamination == "auto":
             tail = self.normal_.criterion.rarity.near
             warn_of_short_history(tail, len(X), risk=10**-ALARMING_RARITY)
             if enough_for_an_alarm(len(X)):
                 return ALARMING_RARITY
         scores, unknown = self._score_rows(X, series)
-        if by_rarity:
-            return rarest_as_alarm(scores[~unknown])
+        if calibrated:
+            return rarity_threshold(scores[~unknown], self.contamination, len(X))
         return threshold(scores[~unknown], self.contamination, self.settings_.span)
 
     def fit_predict(

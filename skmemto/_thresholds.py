@@ -30,12 +30,15 @@ def rarest_as_alarm(rarities: NDArray[np.float64]) -> float:
 
 
 def rarity_threshold(
-    rarities: NDArray[np.float64], contamination: float | Literal["auto"]
+    rarities: NDArray[np.float64], contamination: float | Literal["auto"], n_rows: int
 ) -> float:
-    """Return the threshold that belongs to `contamination`, of rarities (n,)."""
+    """Return the threshold that belongs to `contamination`, of rarities (n,).
+
+    There are `n_rows` training rows, those without any value among them.
+    """
     if contamination != "auto":
         return threshold(rarities, contamination)
-    if enough_for_an_alarm(len(rarities)):
+    if enough_for_an_alarm(n_rows):
         return ALARMING_RARITY
     return rarest_as_alarm(rarities)
 

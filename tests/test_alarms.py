@@ -11,7 +11,7 @@ import pytest
 from conftest import DETECTORS, QUICK, RARITY_LIMITS, make_waves, punch_holes
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmemto import _criteria
+from skmemto import MEMTODetector, _criteria
 from skmemto._rarity import ALARMING_RARITY, wider_span
 from skmemto.exceptions import (
     AbsurdValueWarning,
@@ -124,6 +124,16 @@ def test_scores_equal_naive(detector):
     rarities = np.concatenate(rarities)
     rarities[70] = max(rarities[70], ALARMING_RARITY)  # it has no value
     assert_allclose(-detector.score_samples(X, groups=groups), rarities, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::skmemto.exceptions.ShortHistoryWarning")
+@pytest.mark.parametrize("n_missing", [0, 120])
+def test_a_row_by_itself_may_reach_the_threshold_whatever_is_missing(n_missing):
+    """400 rows, or 280 with values: by either number the limit is the threshold."""
+    X = make_waves(400)
+    X[100 : 100 + n_missing] = np.nan
+    found = MEMTODetector(**QUICK, random_state=0).fit(X)
+    assert found.normal_.criterion.rarity.alarming == -found.offset_ == ALARMING_RARITY
 
 
 # ---------------------------------------------------------------- where it is

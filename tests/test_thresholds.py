@@ -116,6 +116,7 @@ def test_where_all_rows_are_alike_none_is_an_alarm_by_its_rank(rarities):
 
 def test_what_is_an_alarm_by_contamination():
     few, many = np.linspace(0, 2, 200), np.linspace(0, 3, 2000)
-    assert rarity_threshold(many, "auto") == ALARMING_RARITY
-    assert rarity_threshold(few, "auto") == rarest_as_alarm(few)
-    assert rarity_threshold(many, 0.1) == pytest.approx(2.7)
+    assert rarity_threshold(many, "auto", 2000) == ALARMING_RARITY
+    assert rarity_threshold(few, "auto", 200) == rarest_as_alarm(few)
+    assert rarity_threshold(few, "auto", 400) == ALARMING_RARITY  # half have no value
+    assert rarity_threshold(many, 0.1, 2000) == pytest.approx(2.7)
