@@ -27,8 +27,8 @@ The parts:
 - temperature: that of the memory and, as it is one parameter, of "softmax"; it stays
   as it is when d_model changes.
 - d_model: heads stay 16 wide, but 64 wide at 512, where 8 heads are the paper's;
-  `dim_feedforward` stays 4 times as wide. 512 takes about 26 times as long and is
-  run by default on msl only.
+  `dim_feedforward` stays twice as wide. 512 takes far longer and is run by
+  default on msl only.
 """
 
 import argparse

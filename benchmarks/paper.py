@@ -47,6 +47,7 @@ DETECTORS = {
 PAPER_SIZE = {
     "d_model": 512,
     "n_heads": 8,
+    "n_layers": 3,
     "dim_feedforward": 512,
     "learning_rate": 1e-4,  # MEMTO's last phase takes half of it, as in the paper
 }

@@ -41,8 +41,8 @@ from skmemto.datasets import make_anomalous_series
 N_FEATURES = 55
 WINDOW = 100
 N_WINDOWS = 32
-# Width: heads and feed-forward; the default's, and the paper's.
-SIZES = {64: (4, 256), 512: (8, 512)}
+# Width: heads, feed-forward and layers; the default's, and the paper's.
+SIZES = {64: (4, 128, 2), 512: (8, 512, 3)}
 WIDTH = 512
 COMPARED = ("MEMTODetector", "IsolationForest", "1-NN", "KMeans40")
 PRECISIONS = ("float32", "bfloat16")
@@ -72,18 +72,19 @@ def layer_flop_per_step(d: int, feedforward: int) -> int:
     return 2 * (4 * d**2 + 2 * d * feedforward + 2 * WINDOW * d)
 
 
-def flop_per_step(d: int, feedforward: int, n_layers: int = 3) -> int:
+def flop_per_step(d: int, feedforward: int, n_layers: int) -> int:
     """Floating point operations of one step of a window, forward."""
     return n_layers * layer_flop_per_step(d, feedforward) + 4 * N_FEATURES * d
 
 
 def make_network(d: int) -> torch.nn.Module:
     """The network of a detector of width `d`; what it has learned does not matter."""
-    n_heads, feedforward = SIZES[d]
+    n_heads, feedforward, n_layers = SIZES[d]
     detector = MEMTODetector(
         window_size=WINDOW,
         d_model=d,
         n_heads=n_heads,
+        n_layers=n_layers,
         dim_feedforward=feedforward,
         noise=0.0,
         max_iter=1,
@@ -179,8 +180,8 @@ def layer_arithmetic(d: int, repeats: int) -> Iterator[Record]:
 
 def arithmetic(d: int, repeats: int) -> Iterator[Record]:
     """Yield GFLOP/s of the network of width `d`, and of matrix products."""
-    feedforward = SIZES[d][1]
-    flop = N_WINDOWS * WINDOW * flop_per_step(d, feedforward)
+    _, feedforward, n_layers = SIZES[d]
+    flop = N_WINDOWS * WINDOW * flop_per_step(d, feedforward, n_layers)
     products = {
         "product": Products(WIDTH, WIDTH, flop),
         "own product": Products(d, feedforward, flop),

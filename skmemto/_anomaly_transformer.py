@@ -43,11 +43,10 @@ class AnomalyTransformerDetector(ExplainingDetector):
         Width of the network.
     n_heads : int, default=4
         Number of attention heads; must divide `d_model`.
-    n_layers : int, default=3
+    n_layers : int, default=2
         Number of encoder layers.
     dim_feedforward : int, default=None
-        Width of the hidden layer in each encoder layer; None means 4 times
-        `d_model`.
+        Width of the hidden layer in each encoder layer; None means twice `d_model`.
     dropout : float, default=0.0
         Share of activations dropped in training, in [0, 1).
     noise : float, default=0.5
@@ -207,15 +206,15 @@ class AnomalyTransformerDetector(ExplainingDetector):
     hidden from the network, and unless ``standardize=False`` it sees at most 30
     standard deviations; a channel that is constant in training is reconstructed as that
     constant; the default criterion is not the paper's; nothing is dropped out inside
-    the attention; the defaults of width, window and length of training are smaller,
-    that of the learning rate is larger. As in the authors' code the divergence has 1e-4
+    the attention; the defaults of width, depth, window and length of training are
+    smaller, that of the learning rate is larger. As in the authors' code the divergence has 1e-4
     added inside its logarithms, the discrepancy is averaged over the layers in the loss
     and summed in the score, and `temperature` is one over the factor of 50 there. The
     two phases of the minimax are one step on the sum of their losses, as there, in
     which the reconstruction error counts twice. The paper's own setting is
-    ``window_size=100, stride=100, d_model=512, n_heads=8, dim_feedforward=512,
-    noise=0.0, criterion="softmax", learning_rate=1e-4, max_iter=10,
-    early_stopping=True, validation_fraction=0.2``.
+    ``window_size=100, stride=100, d_model=512, n_heads=8, n_layers=3,
+    dim_feedforward=512, noise=0.0, criterion="softmax", learning_rate=1e-4,
+    max_iter=10, early_stopping=True, validation_fraction=0.2``.
 
     In a process group of ``torch.distributed`` with several processes `fit` is
     collective: all call it with the same data and parameters, each computes its part
@@ -258,7 +257,7 @@ class AnomalyTransformerDetector(ExplainingDetector):
         stride: int | Literal["auto"] = "auto",
         d_model: int = 64,
         n_heads: int = 4,
-        n_layers: int = 3,
+        n_layers: int = 2,
         dim_feedforward: int | None = None,
         dropout: float = 0.0,
         noise: float = 0.5,
@@ -356,7 +355,7 @@ class AnomalyTransformerDetector(ExplainingDetector):
             d_model=self.d_model,
             n_heads=self.n_heads,
             n_layers=self.n_layers,
-            dim_feedforward=self.dim_feedforward or 4 * self.d_model,
+            dim_feedforward=self.dim_feedforward or 2 * self.d_model,
             dropout=self.dropout,
             noise=self.noise,
             discrepancy_weight=self.discrepancy_weight,

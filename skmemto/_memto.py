@@ -44,11 +44,10 @@ class MEMTODetector(ExplainingDetector):
         Width of the network.
     n_heads : int, default=4
         Number of attention heads; must divide `d_model`.
-    n_layers : int, default=3
+    n_layers : int, default=2
         Number of encoder layers.
     dim_feedforward : int, default=None
-        Width of the hidden layer in each encoder layer; None means 4 times
-        `d_model`.
+        Width of the hidden layer in each encoder layer; None means twice `d_model`.
     dropout : float, default=0.0
         Share of activations dropped in training, in [0, 1).
     noise : float, default=0.5
@@ -212,10 +211,11 @@ class MEMTODetector(ExplainingDetector):
     criterion; the training windows carry `noise`; absurd values are hidden from the
     network, and unless ``standardize=False`` it sees at most 30 standard deviations; a
     channel that is constant in training is reconstructed as that constant; the default
-    criterion is not the paper's; the defaults of width, window and length of training
-    are smaller. The paper's own setting is ``window_size=100, stride=100, d_model=512,
-    n_heads=8, dim_feedforward=512, noise=0.0, criterion="softmax", learning_rate=1e-4,
-    batch_size=256, max_iter=100, early_stopping=True, validation_fraction=0.2``.
+    criterion is not the paper's; the defaults of width, depth, window and length of
+    training are smaller. The paper's own setting is ``window_size=100, stride=100,
+    d_model=512, n_heads=8, n_layers=3, dim_feedforward=512, noise=0.0,
+    criterion="softmax", learning_rate=1e-4, batch_size=256, max_iter=100,
+    early_stopping=True, validation_fraction=0.2``.
 
     In a process group of ``torch.distributed`` with several processes `fit` is
     collective: all call it with the same data and parameters, each computes its part
@@ -261,7 +261,7 @@ class MEMTODetector(ExplainingDetector):
         n_memory_items: int = 10,
         d_model: int = 64,
         n_heads: int = 4,
-        n_layers: int = 3,
+        n_layers: int = 2,
         dim_feedforward: int | None = None,
         dropout: float = 0.0,
         noise: float = 0.5,
@@ -404,7 +404,7 @@ class MEMTODetector(ExplainingDetector):
             d_model=self.d_model,
             n_heads=self.n_heads,
             n_layers=self.n_layers,
-            dim_feedforward=self.dim_feedforward or 4 * self.d_model,
+            dim_feedforward=self.dim_feedforward or 2 * self.d_model,
             dropout=self.dropout,
             noise=self.noise,
             temperature=self.temperature,

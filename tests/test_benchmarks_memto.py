@@ -161,7 +161,7 @@ def test_fleet_compares_neighbours_in_time(load):
 
 def test_speed(measure, load, monkeypatch):
     speed = load("speed")
-    monkeypatch.setattr(speed, "SIZES", {8: (2, 8)})
+    monkeypatch.setattr(speed, "SIZES", {8: (2, 8, 1)})
     monkeypatch.setattr(speed, "COMPARED", ("MEMTODetector", "IsolationForest"))
     options = ["--rows", "150", "--repeats", "1"]
     records, table = measure("speed", *options, data=())
