@@ -19,6 +19,7 @@ from pathlib import Path
 import ablation
 import alarms
 import delay
+import numpy as np
 import pandas as pd
 import scale
 import speed
@@ -39,6 +40,13 @@ SECOND_OPINIONS = {
     "AnomalyTransformer": "AnomalyTransformerDetector",
     "AnomalyTransformer-softmax": 'AnomalyTransformerDetector, criterion "softmax"',
     "MEMTODetector-softmax": 'MEMTODetector, criterion "softmax"',
+}
+DEFAULT_NETWORK = "2 x 128, the default"
+NETWORKS = {
+    "3 x 256, before": ("network-3x256",),
+    "3 x 64": ("network-3x64",),
+    DEFAULT_NETWORK: ("accuracy", "accuracy-msl"),
+    "2 x 64": ("network-2x64",),
 }
 PAPERS = {
     "paper-memto-default": "width 64, 10 + 10 epochs, 10 seeds",
@@ -102,6 +110,24 @@ def parts_of_memto() -> str:
     return markdown(cells.rename(columns={"msl": "msl, pooled"}), corner="")
 
 
+def networks() -> str:
+    """By size of the network: average precision, and what all sets say together."""
+    runs = [read(*names).assign(network=of) for of, names in NETWORKS.items()]
+    records = pd.concat(runs, ignore_index=True)
+    records = records[records["detector"] == "MEMTODetector"]
+    cells = pivot(records, "network", "set", "{average_precision:.1%}")
+    cells = cells[list(alarms.SETS)]
+    figures = ["average_precision", "vus_pr", "events_found", "flagged_normal"]
+    of_sets = records.groupby(["network", "set"])[figures].mean()
+    ratios = np.log(of_sets / of_sets.loc[DEFAULT_NETWORK]).groupby("network").mean()
+    for name, title in {"average_precision": "AP", "vus_pr": "VUS-PR"}.items():
+        cells[f"{title}, geometric mean"] = np.exp(ratios[name]).map("{:.3f}".format)
+    shares = 100 * of_sets.groupby("network").mean()
+    cells["events found, %"] = shares["events_found"].map("{:.1f}".format)
+    cells["normal rows flagged, %"] = shares["flagged_normal"].map("{:.2f}".format)
+    return markdown(cells, corner="layers x width of the feed-forward")
+
+
 def rows_of_scale() -> str:
     records = read("scale")
     records = records[records["sweep"].isin(["rows", "target"])]
@@ -115,6 +141,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "alarms": alarms_on_real_data,
     "second": second,
     "paper": paper,
+    "networks": networks,
     "ablation": parts_of_memto,
     "speed-network": lambda: speed.part_of(read("speed"), "network"),
     "speed-layer": lambda: speed.part_of(read("speed"), "layer"),
