@@ -33,8 +33,14 @@ from skmemto._tails import Tail  # noqa: E402
 from skmemto.datasets import make_anomalous_series  # noqa: E402
 
 # Small and quick: what is tested is behaviour, not accuracy.
-QUICK = {"window_size": 16, "d_model": 16, "n_layers": 1, "max_iter": 1}
-SMALL = partial(MEMTODetector, d_model=16, n_layers=1, max_iter=1)
+QUICK = {
+    "window_size": 16,
+    "d_model": 16,
+    "n_layers": 1,
+    "dim_feedforward": 64,
+    "max_iter": 1,
+}
+SMALL = partial(MEMTODetector, d_model=16, n_layers=1, dim_feedforward=64, max_iter=1)
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 DETECTORS = [MEMTODetector, AnomalyTransformerDetector]
 
@@ -131,7 +137,14 @@ def measure(load, tmp_path, monkeypatch, capsys):
 
 # ---------------------------------------------------------------- pictures
 
-PICTURED = {"window_size": 10, "stride": 10, "max_iter": 1, "d_model": 8, "n_layers": 1}
+PICTURED = {
+    "window_size": 10,
+    "stride": 10,
+    "max_iter": 1,
+    "d_model": 8,
+    "n_layers": 1,
+    "dim_feedforward": 32,
+}
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from skmemto.metrics import compare_events
 
 PNG = b"\x89PNG"
 QUICK = {"window_size": 10, "stride": 10, "score_stride": 10, "max_iter": 1}
-SMALL = {"d_model": 8, "n_heads": 1, "n_layers": 1}
+SMALL = {"d_model": 8, "n_heads": 1, "n_layers": 1, "dim_feedforward": 32}
 QuickDetector = partial(MEMTODetector, **QUICK, **SMALL)
 small_series = partial(
     make_anomalous_series, n_train=300, n_test=250, n_features=2, n_events=2
