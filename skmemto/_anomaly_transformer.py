@@ -207,11 +207,11 @@ class AnomalyTransformerDetector(ExplainingDetector):
     standard deviations; a channel that is constant in training is reconstructed as that
     constant; the default criterion is not the paper's; nothing is dropped out inside
     the attention; the defaults of width, depth, window and length of training are
-    smaller, that of the learning rate is larger. As in the authors' code the divergence has 1e-4
-    added inside its logarithms, the discrepancy is averaged over the layers in the loss
-    and summed in the score, and `temperature` is one over the factor of 50 there. The
-    two phases of the minimax are one step on the sum of their losses, as there, in
-    which the reconstruction error counts twice. The paper's own setting is
+    smaller, that of the learning rate is larger. As in the authors' code the divergence
+    has 1e-4 added inside its logarithms, the discrepancy is averaged over the layers in
+    the loss and summed in the score, and `temperature` is one over the factor of 50
+    there. The two phases of the minimax are one step on the sum of their losses, as
+    there, in which the reconstruction error counts twice. The paper's own setting is
     ``window_size=100, stride=100, d_model=512, n_heads=8, n_layers=3,
     dim_feedforward=512, noise=0.0, criterion="softmax", learning_rate=1e-4,
     max_iter=10, early_stopping=True, validation_fraction=0.2``.
