@@ -27,7 +27,7 @@ The parts:
 - temperature: that of the memory and, as it is one parameter, of "softmax"; it stays
   as it is when d_model changes.
 - d_model: heads stay 16 wide, but 64 wide at 512, where 8 heads are the paper's;
-  `dim_feedforward` stays twice as wide. 512 takes far longer and is run by
+  `dim_feedforward` goes with it. 512 takes far longer and is run by
   default on msl only.
 """
 
@@ -143,8 +143,14 @@ def build(variant: str, protocol: str) -> MEMTODetector:
     if variant in PARTS:
         return PARTS[variant](**PROTOCOLS[protocol])
     detector = MEMTODetector(**PROTOCOLS[protocol])
+    d_model, feedforward = detector.d_model, detector.dim_feedforward
     heads = HEADS.get(variant, detector.n_heads)
-    return detector.set_params(n_heads=heads, **key_values([variant]))
+    detector.set_params(n_heads=heads, **key_values([variant]))
+    if feedforward is None:
+        return detector
+    return detector.set_params(
+        dim_feedforward=feedforward * detector.d_model // d_model
+    )
 
 
 def detectors(

@@ -151,12 +151,13 @@ def test_every_variant_changes_one_thing(ablation, load, monkeypatch):
         "d_model=512",
     }
     assert "d_model=512" in ablation.detectors(["d_model=512"], "smd", "entity")
-    for made in (pooled, single):
+    widths = {"d_model", "n_heads"}
+    for made, wider in ((pooled, widths | {"dim_feedforward"}), (single, widths)):
         reference = made["reference"].get_params()
         for name, detector in made.items():
             changed = {k for k, v in detector.get_params().items() if v != reference[k]}
             key = name.partition("=")[0]
-            expected = {"d_model": {"d_model", "n_heads"}}.get(key, {key})
+            expected = {"d_model": wider}.get(key, {key})
             assert changed == (expected if "=" in name else set())
             assert (type(detector) is MEMTODetector) == (
                 "=" in name or name == "reference"
