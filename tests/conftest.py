@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import strategies as st
 from jaxtyping import install_import_hook
+from joblib.externals.loky import get_reusable_executor
 from sklearn.ensemble import IsolationForest
 from toy import run, write_toy
 
@@ -74,6 +75,16 @@ def make_machines():
             for seed, length in enumerate(LENGTHS.values())
         ]
     )
+
+
+@pytest.fixture
+def workers():
+    """Let joblib's processes end with the test.
+
+    Idle ones end by themselves after 300 s; a test that comes just then waits forever.
+    """
+    yield
+    get_reusable_executor().shutdown(wait=True)
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ def test_each_model_goes_on_from_one_of_all(X, pooled):
     assert not (weights[0] == weights[1]).all()
 
 
+@pytest.mark.usefixtures("workers")
 def test_a_pooled_start_is_the_same_in_parallel_and_in_frames(X, pooled):
     frame = pd.DataFrame(X, columns=["u", "v", "w"])
     other = PerGroupDetector(memto(), n_jobs=2, pooled_start=True)

@@ -79,11 +79,11 @@ def test_cross_val_score(make_detector, waves):
     assert (scores < 0).all()
 
 
-@pytest.mark.parametrize("n_jobs", [2])
-def test_search_in_parallel(make_detector, waves, n_jobs):
+@pytest.mark.usefixtures("workers")
+def test_search_in_parallel(make_detector, waves):
     # Worker processes and their threads: same results, no deadlock.
     search = GridSearchCV(
-        make_detector(), {"d_model": [8, 16]}, cv=TimeSeriesSplit(2), n_jobs=n_jobs
+        make_detector(), {"d_model": [8, 16]}, cv=TimeSeriesSplit(2), n_jobs=2
     )
     parallel = search.fit(waves).cv_results_["mean_test_score"]
     serial = search.set_params(n_jobs=None).fit(waves).cv_results_["mean_test_score"]

@@ -257,6 +257,7 @@ def random_forest():
     return forest(random_state=np.random.RandomState(3))
 
 
+@pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize(
     "make, backend",
     [(memto, "loky"), (memto, "threading"), (random_forest, "threading")],
