@@ -252,6 +252,12 @@ def test_bfloat16(make_detector, waves):
     assert half.score(waves) == pytest.approx(full.score(waves), rel=0.2)
 
 
+def test_the_feed_forward_part_is_twice_as_wide_by_default(make_detector, waves):
+    detector = make_detector(d_model=8, dim_feedforward=None).fit(waves)
+    assert detector.model_.config.dim_feedforward == 16
+    assert detector.model_.encoder.layers[0].linear1.out_features == 16
+
+
 def test_window_size_auto(make_detector):
     for n_samples, window_size in [(20, 1), (39, 1), (200, 10), (3000, 50)]:
         detector = make_detector(window_size="auto", stride=50)
