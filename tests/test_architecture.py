@@ -93,7 +93,6 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "_nn": "holds a docstring only",
     "metrics": "holds names only; test_docstrings goes through them",
     "_links": "test_docstrings.py follows each to its page",
-    "_parameters": "declares; test_base.py has a bad value for each parameter",
     "plotting": "holds names only",
     "plotting._axes": "test_plotting_deviations.py has heat maps drawn",
     "exceptions": "holds classes only; test_base.py provokes each warning",
