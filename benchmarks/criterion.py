@@ -86,8 +86,12 @@ def by_itself(values: np.ndarray, largest: np.ndarray) -> np.ndarray:
     return (values + 9 * np.maximum(values - largest, 0)).max(axis=1)
 
 
-def of_alone(rarities: np.ndarray, decades: float = 1, most: float = 2.5) -> np.ndarray:
-    return limited(rarities - decades, most)
+def of_alone(
+    rarities: np.ndarray, decades: float = 1, most: float = 2.5, shortfall: float = 2
+) -> np.ndarray:
+    rarities = rarities - decades
+    lacking = np.maximum(2.5 - rarities, 0)
+    return limited(rarities, most) - (shortfall - 1) * lacking
 
 
 def of_wider(rarities: np.ndarray) -> np.ndarray:
@@ -110,6 +114,7 @@ def calibrated(
     wider: int | None = 20,  # times the span: the wider surroundings
     limit: Callable[[np.ndarray], np.ndarray] = of_wider,  # of these
     of_latent: float = 0.5,  # what the latent deviation says of these
+    latent_alone: bool = True,  # or it says all
     change: Callable[[np.ndarray, Parts], np.ndarray] = lambda scores, parts: scores,
 ) -> np.ndarray:
     train, test, largest = ratios(parts, scale, beyond, times)
@@ -131,6 +136,8 @@ def calibrated(
         ]
         further = (1 - of_latent) * both[0] + of_latent * limit(both[1])
         scores = np.fmax(scores, limit(further))
+        if latent_alone:
+            scores = np.fmax(scores, limit(both[1]))
     return scores
 
 
@@ -156,8 +163,9 @@ STEPS: dict[str, dict[str, Any]] = {
     "+ logarithm beyond the largest deviation": NO_RANGE | {"order": 1},
     "+ power mean over channels": NO_RANGE,
     "+ channels that may go further count less": ONE_SCOPE,
-    "+ wider surroundings": {"alone": None, "of_latent": 0},
-    "+ their latent deviation": {"alone": None},
+    "+ wider surroundings": {"alone": None, "of_latent": 0, "latent_alone": False},
+    "+ their latent deviation, in the mean": {"alone": None, "latent_alone": False},
+    "+ or alone": {"alone": None},
     "+ a row by itself": {},
 }
 ITSELF = "+ ends of a series, stuck sensors = calibrated"
@@ -176,10 +184,12 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "a row by itself 2 decades rarer": {"alone": partial(of_alone, decades=2)},
     "a row by itself without a limit": {"alone": partial(of_alone, most=np.inf)},
+    "a row by itself in full below an alarm": {"alone": partial(of_alone, shortfall=1)},
     "wider surroundings 5 times": {"wider": 5},
     "wider surroundings 10 times": {"wider": 10},
     "wider surroundings 40 times": {"wider": 40},
     "wider surroundings without a limit": {"limit": as_it_is},
+    "their latent deviation only in the mean": {"latent_alone": False},
     "their latent deviation alone": {"of_latent": 1},
     "plus LSD": {"change": lambda scores, p: scores + latent(p)},
     "LSD alone": {"change": lambda scores, p: latent(p)},

@@ -21,8 +21,9 @@ from skmemto._tails import Tail, fit_tail
 
 # The rarity that is an alarm: three in a thousand normal rows are as rare.
 ALARMING_RARITY = 2.5
-# A row by itself has to be so many decades rarer than with its neighbours.
-_DECADES_ALONE = 1.0
+# To be an alarm, a row by itself has to be so many decades rarer than with its
+# neighbours; where it is none, what it lacks counts so many times.
+_DECADES_ALONE, _SHORTFALL_ALONE = 1.0, 2.0
 # The span of the wider surroundings, in those of the neighbours. They count up to so
 # many decades below an alarm and hardly beyond: an anomaly would be as wide as they.
 _WIDER = 20
@@ -84,20 +85,23 @@ class Rarity(NamedTuple):
     def _close_by(
         self, worst: NDArray[np.float64], near: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        alone = limited(self.alone.rarity(worst) - _DECADES_ALONE, self.alarming)
+        alone = self.alone.rarity(worst) - _DECADES_ALONE
+        shortfall = np.maximum(self.alarming - alone, 0.0)
+        alone = limited(alone, self.alarming) - (_SHORTFALL_ALONE - 1) * shortfall
         return np.fmax(alone, self.near.rarity(near))
 
     def _further(
         self, wide: NDArray[np.float64], wide_latent: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the mean of both rarities, limited.
+        """Return the rarity of the latent deviation or the mean of both, limited.
 
-        That of the latent deviation by itself as well: in channels that have moved on
-        the input deviations are rebased, the latent one is not.
+        The latent one is limited before the mean is taken: in channels that have moved
+        on the input deviations are rebased, the latent one is not.
         """
         most = self.alarming - _DECADES_WIDER
         of_latent = limited(self.wide_latent.rarity(wide_latent), most)
-        return limited((self.wide.rarity(wide) + of_latent) / 2, most)
+        of_both = limited((self.wide.rarity(wide) + of_latent) / 2, most)
+        return np.maximum(of_both, of_latent)
 
 
 def limited(rarity: NDArray[np.float64], most: float) -> NDArray[np.float64]:
