@@ -86,12 +86,8 @@ def by_itself(values: np.ndarray, largest: np.ndarray) -> np.ndarray:
     return (values + 9 * np.maximum(values - largest, 0)).max(axis=1)
 
 
-def of_alone(
-    rarities: np.ndarray, decades: float = 1, most: float = 2.5, shortfall: float = 2
-) -> np.ndarray:
-    rarities = rarities - decades
-    lacking = np.maximum(2.5 - rarities, 0)
-    return limited(rarities, most) - (shortfall - 1) * lacking
+def of_alone(rarities: np.ndarray, decades: float = 1, most: float = 2.5) -> np.ndarray:
+    return limited(rarities - decades, most)
 
 
 def of_wider(rarities: np.ndarray) -> np.ndarray:
@@ -184,7 +180,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "a row by itself 2 decades rarer": {"alone": partial(of_alone, decades=2)},
     "a row by itself without a limit": {"alone": partial(of_alone, most=np.inf)},
-    "a row by itself in full below an alarm": {"alone": partial(of_alone, shortfall=1)},
     "wider surroundings 5 times": {"wider": 5},
     "wider surroundings 10 times": {"wider": 10},
     "wider surroundings 40 times": {"wider": 40},

@@ -45,7 +45,7 @@ DEFAULT_NETWORK = "2 x 128, the default"
 NETWORKS = {
     "3 x 256, before": ("network-3x256",),
     "3 x 64": ("network-3x64",),
-    DEFAULT_NETWORK: ("accuracy", "accuracy-msl"),
+    DEFAULT_NETWORK: ("network-2x128",),
     "2 x 64": ("network-2x64",),
 }
 PAPERS = {

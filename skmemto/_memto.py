@@ -182,18 +182,17 @@ class MEMTODetector(ExplainingDetector):
     `range_factor_`, and counts in full up to `error_limit_`, beyond by its logarithm.
     Rows are looked at in three scopes: the power mean of order 4 over the channels,
     averaged over `smoothing` rows; the worst channel of the row by itself, which has to
-    be a decade rarer to count as an alarm, 2.5 or what `contamination` makes it, counts
-    hardly beyond, and by twice what it lacks below; and over twenty times as many rows
-    as `smoothing` how rare the LSD is, or the mean of that and the power mean's where
-    it is larger, which counts up to a decade below an alarm and never to within half of
-    one, so that it tells rows apart and raises none. How rare each is follows from the
-    training data, stretched by how few of its rows are independent, and extrapolated by
-    a generalised Pareto distribution [2]_. Averages are taken as larger by 80 / n of n
-    rows, since those learned from are reconstructed better than others. Rows at the
-    ends of a series, and of series shorter than the window, are measured by how well
-    rows with as little context are reconstructed. A channel that always moves and then
-    repeats its value four times or more is stuck: those rows are as rare as one in all
-    training rows.
+    be a decade rarer and counts up to an alarm, 2.5 or what `contamination` makes it,
+    and hardly beyond; and over twenty times as many rows as `smoothing` how rare the
+    LSD is, or the mean of that and the power mean's where it is larger, which counts up
+    to a decade below an alarm and never to within half of one, so that it tells rows
+    apart and raises none. How rare each is follows from the training data, stretched by
+    how few of its rows are independent, and extrapolated by a generalised Pareto
+    distribution [2]_. Averages are taken as larger by 80 / n of n rows, since those
+    learned from are reconstructed better than others. Rows at the ends of a series, and
+    of series shorter than the window, are measured by how well rows with as little
+    context are reconstructed. A channel that always moves and then repeats its value
+    four times or more is stuck: those rows are as rare as one in all training rows.
 
     Absurd values, far from all others of their channel, are missing where normal data
     are learned from (with an ``AbsurdValueWarning``), and are never shown to the

@@ -21,9 +21,8 @@ from skmemto._tails import Tail, fit_tail
 
 # The rarity that is an alarm: three in a thousand normal rows are as rare.
 ALARMING_RARITY = 2.5
-# To be an alarm, a row by itself has to be so many decades rarer than with its
-# neighbours; where it is none, what it lacks counts so many times.
-_DECADES_ALONE, _SHORTFALL_ALONE = 1.0, 2.0
+# A row by itself has to be so many decades rarer than with its neighbours.
+_DECADES_ALONE = 1.0
 # The span of the wider surroundings, in those of the neighbours. They count up to so
 # many decades below an alarm and hardly beyond: an anomaly would be as wide as they.
 _WIDER = 20
@@ -85,9 +84,7 @@ class Rarity(NamedTuple):
     def _close_by(
         self, worst: NDArray[np.float64], near: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        alone = self.alone.rarity(worst) - _DECADES_ALONE
-        shortfall = np.maximum(self.alarming - alone, 0.0)
-        alone = limited(alone, self.alarming) - (_SHORTFALL_ALONE - 1) * shortfall
+        alone = limited(self.alone.rarity(worst) - _DECADES_ALONE, self.alarming)
         return np.fmax(alone, self.near.rarity(near))
 
     def _further(

@@ -118,7 +118,6 @@ def make_calibrated(calibration, span, edge=1.0):
 # For `naive_scores.rarity_of_rows`.
 RARITY_LIMITS = {
     "decades": {"alone": _rarity._DECADES_ALONE, "wide": _rarity._DECADES_WIDER},
-    "shortfall": _rarity._SHORTFALL_ALONE,
     "room": _rarity._ROOM_BEYOND,
     "halfway": _rarity._HALFWAY,
 }

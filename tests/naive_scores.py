@@ -309,9 +309,7 @@ def rarity(score, tail):
     return tail.rarities[0]
 
 
-def rarity_of_rows(
-    worst, latent, mean, rarity_of, *, wider_span, decades, shortfall, **limits
-):
+def rarity_of_rows(worst, latent, mean, rarity_of, *, wider_span, decades, **limits):
     """The largest rarity of the three scopes; NaN takes what the wider ones say."""
     near, wide, wide_latent = (
         smooth(values, span, typical, rarity_of.lookahead)
@@ -326,8 +324,6 @@ def rarity_of_rows(
         scopes = [rarity(near[row], rarity_of.near)]
         if not math.isnan(worst[row]):
             by_itself = rarity(worst[row], rarity_of.alone) - decades["alone"]
-            if by_itself < rarity_of.alarming:
-                by_itself -= (shortfall - 1) * (rarity_of.alarming - by_itself)
             scopes.append(with_limit(by_itself, rarity_of.alarming, **limits))
         of_latent = rarity(wide_latent[row], rarity_of.wide_latent)
         of_latent = with_limit(of_latent, most, **limits)
