@@ -1,5 +1,6 @@
 # Each command makes .venv first where there is none. The tests' networks are so small
 # that a second thread gains nothing, and on a busy machine costs a lot of waiting.
+# A process for each core does gain.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ demo: $(VENV)/.done
 	$(BIN)/python -m skmemto
 
 test: $(VENV)/.done
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 lint: $(VENV)/.done
 	$(BIN)/ruff check .
