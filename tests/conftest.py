@@ -160,8 +160,9 @@ PICTURED = {
 
 @pytest.fixture
 def pyplot():
-    """Pyplot without a screen; figures are closed."""
+    """Pyplot without a screen; figures are closed, those of doctests before too."""
     plt.switch_backend("agg")
+    plt.close("all")
     yield plt
     plt.close("all")
 
