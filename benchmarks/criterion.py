@@ -110,7 +110,7 @@ def calibrated(
     wider: int | None = 20,  # times the span: the wider surroundings
     limit: Callable[[np.ndarray], np.ndarray] = of_wider,  # of these
     of_latent: float = 0.5,  # what the latent deviation says of these
-    latent_alone: bool = True,  # or it says all
+    latent_alone: bool = True,  # or, where it is the larger, it says all
     change: Callable[[np.ndarray, Parts], np.ndarray] = lambda scores, parts: scores,
 ) -> np.ndarray:
     train, test, largest = ratios(parts, scale, beyond, times)
