@@ -90,10 +90,10 @@ class Rarity(NamedTuple):
     def _further(
         self, wide: NDArray[np.float64], wide_latent: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the rarity of the latent deviation or the mean of both, limited.
+        """Return the rarity of the latent one, or the mean of both where it is larger.
 
-        The latent one is limited before the mean is taken: in channels that have moved
-        on the input deviations are rebased, the latent one is not.
+        Both limited, the latent one before the mean is taken too: in channels that have
+        moved on the input deviations are rebased, the latent one is not.
         """
         most = self.alarming - _DECADES_WIDER
         of_latent = limited(self.wide_latent.rarity(wide_latent), most)
