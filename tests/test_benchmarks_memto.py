@@ -72,6 +72,28 @@ def test_missing(measure, load):
     assert holes.mean() == pytest.approx(0.5, abs=0.05)
 
 
+def test_clock(measure, load, monkeypatch):
+    script = load("clock")
+    monkeypatch.setattr(script, "PERIODS", {"toy": (10, 70)})
+    options = ["--detectors", "IsolationForest", "--seeds", "0", "1"]
+    records, table = measure("clock", *options, quick=False)
+    assert len(records) == 2 * 2 * 2  # entities, seeds, without and with
+    assert "| IsolationForest, clock |" in table
+    entity = load("_data").Entity("a", np.zeros((25, 2)), np.zeros((30, 2)), None)
+    told = script.with_clock(entity, "toy")
+    rows = np.arange(55)
+    for column, expected in (
+        (2, np.sin(2 * np.pi * rows / 10)),
+        (5, np.cos(2 * np.pi * rows / 70)),
+    ):
+        both = np.concatenate([told.train[:, column], told.test[:, column]])
+        np.testing.assert_allclose(both, expected, atol=1e-12)
+    monkeypatch.setattr(script, "STARTS_ANEW", ("toy",))
+    np.testing.assert_array_equal(
+        script.with_clock(entity, "toy").test[:25], told.train
+    )
+
+
 def test_criterion(measure, load):
     records, table = measure("criterion")
     script = load("criterion")
