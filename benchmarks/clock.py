@@ -74,8 +74,7 @@ def tasks(args: argparse.Namespace) -> Iterator[tuple[Record, Any]]:
 
 def table(records: pd.DataFrame) -> str:
     """Of each detector AP, events found and normal rows flagged, without and with."""
-    header = "{} AP / events found / normal rows flagged, %"
-    return markdown(pivot(records, "detector", "data", CELL, header))
+    return markdown(pivot(records, "detector", "data", CELL))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
