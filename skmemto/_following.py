@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 # Mean of rarities, -log10 of the share of normal rows that exceed a score.
 USUAL = 1 / np.log(10)
 # What the running mean of long normal data reaches at most: about that on smd, batadal.
-_HIGHEST = 0.8
+_HIGHEST = 1.0
 # Of what the mean is above it, and decades at most.
 _SHARE, _MOST = 0.5, 1.0
 # A threshold that has risen by so many decades says that a new fit is due.

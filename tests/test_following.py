@@ -33,7 +33,7 @@ def test_it_rises_by_half_of_what_lasts_and_comes_back():
     rise, mean = one([2.0] * 200)
     assert rise[0] == 0
     assert (np.diff(rise) >= 0).all()
-    assert_allclose(rise[-1], 0.5 * (2.0 - 0.8), rtol=1e-6)
+    assert_allclose(rise[-1], 0.5 * (2.0 - 1.0), rtol=1e-6)
     rise, _ = one([0.4] * 200, mean=mean)
     assert rise[-1] == 0
 
@@ -47,7 +47,7 @@ def test_flagged_rows_and_those_that_do_not_count_teach_nothing():
 
 
 def test_the_rise_is_bounded():
-    assert_array_equal(risen(np.array([0.0, 0.8, 1.8, 50.0])), [0, 0, 0.5, 1])
+    assert_array_equal(risen(np.array([0.0, 1.0, 2.0, 50.0])), [0, 0, 0.5, 1])
 
 
 def test_streams_do_not_know_of_each_other_and_cuts_do_not_matter():
