@@ -66,8 +66,8 @@ class StreamingDetector(SavedState):
         what the running mean of the scores, over 30 windows of rows that are not
         flagged, is above what normal data reach, by a decade at most, and comes back
         down with it. Flagged rows teach nothing. It spares false alarms where
-        ``rebase=None``; beside ``rebase``, which follows each channel, it changes
-        little. Needs ``criterion="calibrated"``.
+        ``rebase=None``, and costs events of a row or few; beside ``rebase``, which
+        follows each channel, it earns nothing. Needs ``criterion="calibrated"``.
     merge_gap : int or "auto", default="auto"
         Flagged rows are one event if at most so many others lie between them. "auto" is
         half a window.
