@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from conftest import DETECTORS, QUICK, make_waves
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.signal import lfilter
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 
@@ -292,6 +293,17 @@ def test_a_threshold_follows_and_says_so_once(steady):
     (drift,) = caught
     assert drift.category is DataDriftWarning
     assert "The scores have risen lastingly" in str(drift.message)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_normal_rows_that_wander_leave_the_threshold_where_it_was(seed):
+    noise = np.random.default_rng(seed).standard_normal((20_000, 4))
+    learned, new = np.split(lfilter([1], [1, -0.97], noise, axis=0), 2)
+    settings = {"max_iter": 1, "d_model": 16, "n_layers": 1, "random_state": 0}
+    detector = MEMTODetector(lookahead=0, rebase=None, **settings).fit(learned)
+    followed = StreamingDetector(detector, adapt=True).update(new)
+    fixed = StreamingDetector(detector).update(new)
+    assert_array_equal(followed.decisions, fixed.decisions)
 
 
 @pytest.mark.filterwarnings("ignore:The scores have risen")
