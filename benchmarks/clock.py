@@ -66,8 +66,10 @@ def tasks(args: argparse.Namespace) -> Iterator[tuple[Record, Any]]:
             for entity in judged(set_name, entities):
                 recording = entity.name.rpartition("/")[2]
                 key = set_name if set_name in PERIODS else recording
+                if key not in PERIODS:
+                    continue
                 where = {"data": key, "entity": entity.name}
-                for seed in seeds_for(name, args.seeds) if key in PERIODS else ():
+                for seed in seeds_for(name, args.seeds):
                     task = partial(worth, entity, name, seed, key)
                     yield where | {"seed": seed}, task
 
